@@ -1,0 +1,110 @@
+"""Temporal dialects: what a video model puts between the spatial layers of the Stable Diffusion UNet.
+
+A dialect is asked at fixed places for a layer, called `(x, frames)` with x `(b t) c h w`, or for None.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import torch
+from einops import rearrange
+from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    from .blocks import Build
+
+
+class TemporalDialect:
+    """No temporal layer anywhere: the image model."""
+
+    name = "none"
+    conditions_on_fps = False
+
+    def after_conv(self, build: Build, channels: int) -> nn.Module | None:
+        """The layer after a 3x3, downsampling or upsampling convolution of `channels`."""
+        return None
+
+    def after_attention(self, build: Build, channels: int, heads: int) -> nn.Module | None:
+        """The layer after a spatial transformer of `channels`."""
+        return None
+
+
+class TemporalConv(nn.Module):
+    """1-D convolution over time, the second half of a pseudo-3D one (Singer et al. 2022, Make-A-Video, sec. 3.2.1).
+
+    Kept as a `(kernel, 1)` Conv2d over `(t, h w)`. `reset` makes it the identity.
+    """
+
+    def __init__(self, build: Build, channels: int, kernel: int = 3) -> None:
+        super().__init__()
+        self.conv = build.operations.Conv2d(
+            channels, channels, (kernel, 1), padding=(kernel // 2, 0), **build.factory
+        )
+
+    def reset(self) -> None:
+        weight = self.conv.weight
+        with torch.no_grad():
+            weight.zero_()
+            weight[:, :, weight.shape[2] // 2, 0] = torch.eye(
+                weight.shape[0], dtype=weight.dtype, device=weight.device
+            )
+            self.conv.bias.zero_()
+
+    def forward(self, x: Tensor, frames: int) -> Tensor:
+        height = x.shape[2]
+        x = self.conv(rearrange(x, "(b t) c h w -> b c t (h w)", t=frames))
+        return rearrange(x, "b c t (h w) -> (b t) c h w", h=height)
+
+
+class TemporalAttention(nn.Module):
+    """Self-attention over the frames at each pixel, added back (Make-A-Video, sec. 3.2.2).
+
+    The frame's number enters as a sinusoid; `reset` makes the output projection zero, so that it adds nothing.
+    """
+
+    def __init__(self, build: Build, channels: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.attention = build.attention
+        self.norm = build.layer_norm(channels)
+        self.to_qkv = build.linear(channels, channels * 3, bias=False)
+        self.to_out = build.linear(channels, channels)
+
+    def reset(self) -> None:
+        for parameter in self.to_out.parameters():
+            nn.init.zeros_(parameter)
+
+    def forward(self, x: Tensor, frames: int) -> Tensor:
+        height, width = x.shape[2:]
+        tokens = rearrange(x, "(b t) c h w -> (b h w) t c", t=frames)
+        h = self.norm(tokens)
+        h = h + frame_positions(frames, h.shape[-1]).to(h)
+        q, k, v = self.to_qkv(h).chunk(3, dim=-1)
+        tokens = tokens + self.to_out(self.attention(q, k, v, self.heads))
+        return rearrange(tokens, "(b h w) t c -> (b t) c h w", h=height, w=width)
+
+
+def frame_positions(frames: int, dim: int) -> Tensor:
+    """Sinusoidal positions `(t, dim)` of the frames 0..t-1 (Vaswani et al. 2017, sec. 3.5)."""
+    steps = torch.arange(dim // 2, dtype=torch.float32)
+    angles = torch.arange(frames, dtype=torch.float32)[:, None] * torch.exp(-math.log(1e4) * steps * 2 / dim)
+    return torch.cat([angles.sin(), angles.cos()], dim=-1)
+
+
+class PseudoThreeD(TemporalDialect):
+    """Diffilm's own dialect, Make-A-Video's: a temporal convolution after each spatial one, a temporal attention
+    after each spatial transformer, the frame rate beside the timestep."""
+
+    name = "pseudo3d"
+    conditions_on_fps = True
+
+    def after_conv(self, build: Build, channels: int) -> nn.Module | None:
+        return TemporalConv(build, channels)
+
+    def after_attention(self, build: Build, channels: int, heads: int) -> nn.Module | None:
+        return TemporalAttention(build, channels, heads)
+
+
+DIALECTS: dict[str, type[TemporalDialect]] = {each.name: each for each in (TemporalDialect, PseudoThreeD)}
