@@ -1,0 +1,82 @@
+"""One clip from conditions and a seed: what the movie renderer and the ComfyUI sampler node both call."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..errors import DiffilmError
+from .denoiser import Denoiser
+from .guidance import Guidance
+from .noise import initial_noise, noisy_start
+from .samplers import Callback, SamplerState, sampler_for
+from .schedules import NoiseSchedule
+from .spacing import sigmas_for
+from .windows import ContextWindows
+
+
+def _device_of(network: Any) -> torch.device:
+    if isinstance(network, torch.nn.Module):
+        for parameter in network.parameters():
+            return parameter.device
+    return torch.device("cpu")
+
+
+def sample_clip(
+    unet: Callable[..., Tensor],
+    schedule: NoiseSchedule,
+    prediction: str,
+    cond: dict[str, Any],
+    uncond: dict[str, Any] | None = None,
+    *,
+    shape: tuple[int, int, int, int],
+    seed: int,
+    steps: int = 20,
+    cfg: float = 7.0,
+    sampler: str = "dpmpp_2m",
+    spacing: str = "normal",
+    denoise: float = 1.0,
+    latents: Tensor | None = None,
+    window: int | None = None,
+    overlap: int | None = None,
+    fuse: str = "pyramid",
+    rescale: float = 0.0,
+    guidance: str = "auto",
+    callback: Callback | None = None,
+    resume: SamplerState | None = None,
+    device: torch.device | str | None = None,
+    dtype: torch.dtype = torch.float32,
+) -> Tensor:
+    """Latents (c, t, h, w), float32 on the CPU, of a clip of that `shape` (c, t, h, w).
+
+    `cond` and `uncond` hold `context` (1, l, d) and the network's other keywords (fps (1,)). `latents` (c,
+    t, h, w) with `denoise` below 1 is video-to-video. A clip of more than `window` frames is sampled in
+    overlapping context windows from FreeNoise. `callback(step, steps, x, denoised)` is called after each
+    step with x (1, c, t, h, w) in the VE form; `resume=SamplerState(step + 1, x, denoised)` goes on from
+    there to the same numbers. `device` defaults to the network's; `dtype` is that of x, the network is
+    called in its own. Raises DiffilmError on bad settings before the first call of the network.
+    """
+    run = sampler_for(sampler)
+    sigmas = sigmas_for(schedule, steps, spacing, denoise)
+    if latents is not None and tuple(latents.shape) != tuple(shape):
+        raise DiffilmError(f"latents of shape {tuple(latents.shape)}; expected {tuple(shape)}, the shape of the clip")
+    if denoise < 1 and latents is None:
+        raise DiffilmError(f"denoise {denoise:g} without latents to start from; give latents, or set denoise to 1")
+    guided = Guidance(Denoiser(unet, schedule, prediction), cond, uncond, cfg, guidance, rescale=rescale)
+    windows = None if window is None else ContextWindows(guided, window, overlap, fuse)
+    long = windows is not None and shape[1] > windows.length
+    noise = initial_noise(
+        (1, *shape),
+        seed,
+        freenoise_window=windows.length if windows is not None and long else None,
+        overlap=windows.overlap if windows is not None else None,
+    )
+    start = None if latents is None else latents[None].to("cpu", dtype)
+    x = noisy_start(start, noise.to(dtype), sigmas[0], schedule.sigma_max)
+    device = torch.device(device) if device is not None else _device_of(unet)
+    model = windows if windows is not None else guided
+    result = run(model, x.to(device), sigmas, callback=callback, resume=resume, seed=seed)
+    return result[0].float().cpu()
