@@ -83,4 +83,4 @@ def sigmas_for(schedule: NoiseSchedule, steps: int, spacing: str = "normal", den
             "use fewer steps or a higher denoise"
         )
     sigmas = SPACINGS[spacing](schedule, total)
-    return sigmas if total == steps else sigmas[-(steps + 1) :]
+    return sigmas if denoise > FULL_DENOISE else sigmas[-(steps + 1) :]
