@@ -1,0 +1,211 @@
+"""A model file: UNet, autoencoder, text encoder and how to sample with them, in one safetensors file.
+
+Its tensors carry Stable Diffusion's prefixes; its metadata has one entry, `diffilm`: a JSON object with the
+configuration of each part, the noise schedule, the defaults, the data that it was trained on and the licence.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from .checkpoints.files import file_digest, read_tensors, write_tensors
+from .errors import DiffilmError
+from .models import AutoencoderConfig, AutoencoderKL, UNet, UNetConfig
+from .sampling.schedules import NoiseSchedule
+from .text.clip import TextEncoder
+
+log = logging.getLogger(__name__)
+
+ASSETS = Path(__file__).parent / "assets"
+SHIPPED = ASSETS / "diffilm.safetensors"
+TOKENIZER = ASSETS / "tokenizer"
+PREFIXES = {"unet": "model.diffusion_model.", "vae": "first_stage_model.", "text": "cond_stage_model.transformer."}
+
+
+@dataclass(frozen=True)
+class Defaults:
+    """The settings that a model was trained for, used where a user names none."""
+
+    width: int = 128
+    height: int = 128
+    frames: int = 16
+    fps: float = 8.0
+    steps: int = 20
+    cfg: float = 4.0
+    sampler: str = "dpmpp_2m"
+    spacing: str = "sgm_uniform"
+    negative: str = ""
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """All that a model file says about itself. `schedule` are the arguments of `NoiseSchedule.create`."""
+
+    unet: UNetConfig
+    vae: AutoencoderConfig
+    text: dict[str, Any]
+    schedule: dict[str, Any]
+    prediction: str
+    defaults: Defaults
+    tokenizer: str = ""
+    about: dict[str, Any] | None = None
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self), sort_keys=True)
+
+    @classmethod
+    def from_json(cls, text: str) -> ModelConfig:
+        values = json.loads(text)
+        return cls(
+            unet=UNetConfig.from_dict(values.pop("unet")),
+            vae=AutoencoderConfig.from_dict(values.pop("vae")),
+            defaults=Defaults(**values.pop("defaults")),
+            **values,
+        )
+
+
+@dataclass(frozen=True)
+class VideoModel:
+    """A loaded model. `size_multiple`: what width and height must divide by; `window`: the frames it was trained on."""
+
+    unet: UNet
+    vae: AutoencoderKL
+    text: TextEncoder
+    schedule: NoiseSchedule
+    prediction: str
+    fingerprint: str
+    path: Path
+    config: ModelConfig
+
+    @property
+    def defaults(self) -> Defaults:
+        return self.config.defaults
+
+    @property
+    def size_multiple(self) -> int:
+        return self.vae.downscale * 2 ** (len(self.unet.config.channel_mult) - 1)
+
+    @property
+    def window(self) -> int:
+        return self.defaults.frames
+
+    @property
+    def device(self) -> torch.device:
+        return next(self.unet.parameters()).device
+
+
+def part(tensors: Mapping[str, Tensor], name: str) -> dict[str, Tensor]:
+    """The tensors of `unet`, `vae` or `text`, without their prefix."""
+    prefix = PREFIXES[name]
+    return {key[len(prefix) :]: tensor for key, tensor in tensors.items() if key.startswith(prefix)}
+
+
+def read_model(path: str | Path | None = None) -> tuple[dict[str, Tensor], ModelConfig, Path]:
+    """Tensors and configuration of a Diffilm model file (None: the one that ships), no network built.
+
+    Raises DiffilmError where the file is missing, truncated, no safetensors or no Diffilm model.
+    """
+    path = SHIPPED if path is None else Path(path)
+    tensors, metadata = read_tensors(path)
+    if "diffilm" not in metadata:
+        raise DiffilmError(f"{path} is no Diffilm model: no 'diffilm' entry in its metadata; give one that Diffilm made")
+    try:
+        config = ModelConfig.from_json(metadata["diffilm"])
+    except (ValueError, TypeError, KeyError) as error:
+        raise DiffilmError(f"{path}: its configuration cannot be read ({error}); get the file again") from error
+    if config.tokenizer and config.tokenizer != tokenizer_digest():
+        raise DiffilmError(f"{path} was trained with another tokenizer than the one in {TOKENIZER}: update Diffilm")
+    return tensors, config, path
+
+
+def tokenizer_digest() -> str:
+    """Tells one tokenizer from another: the digest of its vocabulary and merges."""
+    return file_digest(TOKENIZER / "vocab.json")[:16] + file_digest(TOKENIZER / "merges.txt")[:16]
+
+
+def default_device() -> torch.device:
+    """The GPU where there is one, else the CPU."""
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    return torch.device("mps") if torch.backends.mps.is_available() else torch.device("cpu")
+
+
+def as_device(device: torch.device | str | None) -> torch.device:
+    """A usable device. Raises DiffilmError for a name that torch does not know or a device that is not there."""
+    if device is None:
+        return default_device()
+    try:
+        found = torch.device(device)
+        torch.zeros(1, device=found)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        raise DiffilmError(f"device {str(device)!r} cannot be used here: try cpu, cuda or mps") from error
+    return found
+
+
+def _fill(module: nn.Module, tensors: dict[str, Tensor], what: str, path: Path) -> None:
+    try:
+        module.load_state_dict(tensors)
+    except RuntimeError as error:
+        detail = str(error).splitlines()[1].strip() if "\n" in str(error) else str(error)
+        raise DiffilmError(f"{path}: its {what} does not fit its configuration ({detail[:200]})") from error
+
+
+def load_model(
+    path: str | Path | None = None,
+    *,
+    device: torch.device | str | None = None,
+    dtype: torch.dtype | None = None,
+) -> VideoModel:
+    """Load a Diffilm model file, ready to sample.
+
+    path: None for the model that ships. device: the GPU where there is one, else the CPU. dtype: of the UNet and the
+    autoencoder; float32 on a CPU, float16 elsewhere. Raises DiffilmError as `read_model` and `as_device` do.
+    """
+    tensors, config, path = read_model(path)
+    device = as_device(device)
+    dtype = dtype or (torch.float32 if device.type == "cpu" else torch.float16)
+    unet, vae = UNet(config.unet), AutoencoderKL(config.vae)
+    _fill(unet, part(tensors, "unet"), "UNet", path)
+    _fill(vae, part(tensors, "vae"), "autoencoder", path)
+    text = TextEncoder.from_parts(part(tensors, "text"), config.text, TOKENIZER)
+    return VideoModel(
+        unet=unet.eval().requires_grad_(False).to(device, dtype),
+        vae=vae.eval().requires_grad_(False).to(device, dtype),
+        text=text.to(device),
+        schedule=NoiseSchedule.create(**config.schedule),
+        prediction=config.prediction,
+        fingerprint=file_digest(path),
+        path=path,
+        config=config,
+    )
+
+
+def save_model(
+    path: str | Path,
+    config: ModelConfig,
+    unet: Mapping[str, Tensor],
+    vae: Mapping[str, Tensor],
+    text: Mapping[str, Tensor],
+    *,
+    dtype: torch.dtype = torch.float16,
+) -> Path:
+    """Write a model file from the state dicts of its parts (text in transformers' names)."""
+    tensors = {
+        PREFIXES[name] + key: tensor.detach().to("cpu", dtype if tensor.is_floating_point() else tensor.dtype)
+        for name, state in (("unet", unet), ("vae", vae), ("text", _with_text_prefix(text)))
+        for key, tensor in state.items()
+    }
+    return write_tensors(path, tensors, {"format": "pt", "diffilm": config.to_json()})
+
+
+def _with_text_prefix(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    inner = {key.removeprefix("text_model."): tensor for key, tensor in state.items()}
+    return {f"text_model.{key}": tensor for key, tensor in inner.items() if not key.endswith("position_ids")}
