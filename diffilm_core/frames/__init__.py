@@ -1,1 +1,30 @@
+"""Lazy clips: decode, interpolate, upscale, join, spool, read and write, a chunk of frames in memory at a time."""
 
+from .decode import decode
+from .interpolate import interpolate_blend
+from .join import concat_files
+from .output import check_output, written_whole
+from .read import read, read_metadata
+from .spool import spool
+from .stream import FrameStream, as_fps, concat, frame_hashes, from_tensor, to_uint8
+from .upscale import upscale_bicubic
+from .write import write
+
+__all__ = [
+    "FrameStream",
+    "as_fps",
+    "check_output",
+    "concat",
+    "concat_files",
+    "decode",
+    "frame_hashes",
+    "from_tensor",
+    "interpolate_blend",
+    "read",
+    "read_metadata",
+    "spool",
+    "to_uint8",
+    "upscale_bicubic",
+    "write",
+    "written_whole",
+]

@@ -1,0 +1,161 @@
+"""Animated GIF and WebP, written through PyAV frame by frame. Their metadata blocks are put in afterwards."""
+
+from __future__ import annotations
+
+import json
+import struct
+from collections.abc import Mapping
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from .interpolate import interpolate_blend
+from .spool import spool
+from .stream import FrameStream, to_uint8
+
+GIF_FPS = Fraction(50)
+
+
+def write_gif(stream: FrameStream, path: Path, metadata: Mapping[str, str]) -> None:
+    """Two passes: a palette of the whole clip (`palettegen` of libavfilter), then the dithered frames."""
+    import av
+
+    if stream.fps > GIF_FPS:
+        stream = interpolate_blend(stream, GIF_FPS)
+    stream = spool(stream.map(lambda frame: to_uint8(frame).float().div(255)))
+    palette = _palette(stream)
+    graph = av.filter.Graph()
+    pictures = _buffer(graph, stream.width, stream.height, stream.fps)
+    colours = _buffer(graph, 16, 16, stream.fps)
+    mapped = graph.add("paletteuse", "dither=sierra2_4a:diff_mode=rectangle")
+    sink = graph.add("buffersink")
+    pictures.link_to(mapped, 0, 0)
+    colours.link_to(mapped, 0, 1)
+    mapped.link_to(sink)
+    graph.configure()
+    palette.pts, palette.time_base = 0, 1 / stream.fps
+    colours.push(palette)
+    colours.push(None)
+    with av.open(str(path), "w", format="gif", options={"loop": "0"}) as container:
+        video: Any = container.add_stream("gif", rate=stream.fps)
+        video.width, video.height, video.pix_fmt = stream.width, stream.height, "pal8"
+        video.codec_context.time_base = video.time_base = 1 / stream.fps
+        count = 0
+        for chunk in stream:
+            for frame in chunk:
+                pictures.push(_picture(frame, count, stream.fps))
+                count += 1
+                _drain(sink, container, video)
+        pictures.push(None)
+        _drain(sink, container, video)
+        for packet in video.encode(None):
+            container.mux(packet)
+    if metadata:
+        _add_gif_comment(path, metadata)
+
+
+def write_webp(stream: FrameStream, path: Path, metadata: Mapping[str, str], *, quality: int) -> None:
+    """Lossy animated WebP of `quality` 1 to 100. libwebp joins equal neighbours into one longer frame."""
+    import av
+
+    with av.open(str(path), "w", format="webp", options={"loop": "0"}) as container:
+        video: Any = container.add_stream("libwebp_anim", rate=stream.fps)
+        video.width, video.height, video.pix_fmt = stream.width, stream.height, "bgra"
+        video.codec_context.time_base = video.time_base = 1 / stream.fps
+        video.codec_context.options = {"quality": str(quality), "compression_level": "4"}
+        count = 0
+        for chunk in stream:
+            for frame in chunk:
+                for packet in video.encode(_picture(frame, count, stream.fps)):
+                    container.mux(packet)
+                count += 1
+        for packet in video.encode(None):
+            container.mux(packet)
+    if metadata:
+        _add_webp_exif(path, metadata)
+
+
+def _picture(frame: Tensor, pts: int, fps: Fraction) -> Any:
+    """One RGB frame as an opaque bgra AVFrame."""
+    import av
+
+    rgb = to_uint8(frame).numpy()
+    bgra = np.concatenate([rgb[..., ::-1], np.full((*rgb.shape[:2], 1), 255, np.uint8)], -1)
+    picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(bgra), format="bgra")
+    picture.pts, picture.time_base = pts, 1 / fps
+    return picture
+
+
+def _buffer(graph: Any, width: int, height: int, fps: Fraction) -> Any:
+    return graph.add_buffer(width=width, height=height, format="bgra", time_base=1 / fps)
+
+
+def _palette(stream: FrameStream) -> Any:
+    """The 16x16 picture of the clip's 256 colours."""
+    import av
+
+    graph = av.filter.Graph()
+    source = _buffer(graph, stream.width, stream.height, stream.fps)
+    made = graph.add("palettegen", "max_colors=256:reserve_transparent=0:stats_mode=full")
+    sink = graph.add("buffersink")
+    source.link_to(made)
+    made.link_to(sink)
+    graph.configure()
+    count = 0
+    for chunk in stream:
+        for frame in chunk:
+            source.push(_picture(frame, count, stream.fps))
+            count += 1
+    source.push(None)
+    return sink.pull()
+
+
+def _drain(sink: Any, container: Any, video: Any) -> None:
+    import av
+
+    while True:
+        try:
+            picture = sink.pull()
+        except (av.error.BlockingIOError, av.error.EOFError):
+            return
+        for packet in video.encode(picture):
+            container.mux(packet)
+
+
+def _add_gif_comment(path: Path, metadata: Mapping[str, str]) -> None:
+    """A comment extension (GIF89a, 24) with the metadata as JSON, before the first picture."""
+    text = json.dumps(dict(metadata), ensure_ascii=False).encode()
+    comment = b"\x21\xfe" + b"".join(bytes([len(part)]) + part for part in _parts(text, 255)) + b"\x00"
+    data = path.read_bytes()
+    start = 13 + (3 << (data[10] % 8 + 1) if data[10] & 0x80 else 0)
+    if data[start : start + 3] == b"\x21\xff\x0b":
+        start = data.index(b"\x00", start + 18) + 1
+    path.write_bytes(data[:start] + comment + data[start:])
+
+
+def _parts(data: bytes, size: int) -> list[bytes]:
+    return [data[start : start + size] for start in range(0, len(data), size)]
+
+
+def _add_webp_exif(path: Path, metadata: Mapping[str, str]) -> None:
+    """An EXIF chunk (WebP container specification) whose ImageDescription is the metadata as JSON."""
+    from PIL import Image
+
+    exif = Image.Exif()
+    exif[0x010E] = json.dumps(dict(metadata))
+    data = exif.tobytes().removeprefix(b"Exif\x00\x00")
+    with path.open("rb+") as file:
+        head = file.read(21)
+        if head[8:16] != b"WEBPVP8X":
+            raise OSError("the WebP file has no extended header")
+        file.seek(20)
+        file.write(bytes([head[20] | 0x08]))
+        end = file.seek(0, 2)
+        file.write(b"EXIF" + struct.pack("<I", len(data)) + data + b"\x00" * (len(data) % 2))
+        size = file.tell() - 8
+        file.seek(4)
+        file.write(struct.pack("<I", size))
+        assert end % 2 == 0

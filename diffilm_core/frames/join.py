@@ -1,0 +1,93 @@
+"""Files of one encoder joined by copying their packets: no frame is decoded, none is lost."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+from ..errors import DiffilmError
+from .output import check_output, written_whole
+from .read import _opened
+from .write import Progress, _text, movie_options
+
+
+def concat_files(
+    paths: Sequence[str | PathLike[str]],
+    out: str | PathLike[str],
+    *,
+    progress: Progress | None = None,
+    metadata: Mapping[str, Any] | None = None,
+) -> Path:
+    """The MP4 files that `write` made with one set of settings, one after the other, as the MP4 `out`.
+
+    Written under a temporary name and renamed. `progress("join", files done, files, file name)` is called for every
+    file. Raises DiffilmError when there is no file, or one cannot be read or was encoded differently.
+    """
+    target = check_output(out, (".mp4",))
+    if not paths:
+        raise DiffilmError("no files to join: expected at least one; make a shot first")
+    import av
+
+    texts = {key: _text(value) for key, value in (metadata or {}).items() if value is not None}
+    with _opened(Path(paths[0])) as (_, stream):
+        options = movie_options(texts, stream.average_rate)
+    with written_whole(target) as temporary:  # noqa: SIM117
+        with av.open(str(temporary), "w", format="mp4", options=options) as container:
+            container.metadata.update(texts)
+            video: Any = None
+            form: tuple = ()
+            start, delay = 0, max(_delay(Path(path)) for path in paths)
+            for done, path in enumerate(map(Path, paths)):
+                with _opened(path) as (source, stream):
+                    if video is None:
+                        form = _form(stream)
+                        video = container.add_stream_from_template(stream)
+                        video.time_base = stream.time_base
+                    elif _form(stream) != form:
+                        raise DiffilmError(
+                            f"{path}: got another encoding than {paths[0]}, expected the same size, rate and encoder; "
+                            "write all shots with the same settings"
+                        )
+                    start = _copy(source, stream, container, video, start, delay)
+                if progress is not None:
+                    progress("join", done + 1, len(paths), path.name)
+    return target
+
+
+def _form(stream: Any) -> tuple:
+    """What has to agree for packets of two files to stand in one track."""
+    context = stream.codec_context
+    return (
+        context.name, context.width, context.height, context.pix_fmt, stream.average_rate,
+        stream.time_base, bytes(context.extradata or b""),
+    )  # fmt: skip
+
+
+def _delay(path: Path) -> int:
+    """Frames by which decoding runs ahead of showing in one file."""
+    with _opened(path) as (source, stream):
+        first = next((packet.dts for packet in source.demux(stream) if packet.size), 0)
+        return max(0, -round(first * stream.time_base * stream.average_rate))
+
+
+def _copy(source: Any, stream: Any, container: Any, video: Any, start: int, delay: int) -> int:
+    """Packets of one file, shown from frame `start` on; returns the frame where the next file starts.
+
+    Decoding times are counted anew over all files, `delay` frames ahead, so that they rise across the joints
+    although x264 starts short clips with a smaller delay than long ones.
+    """
+    step = round(1 / stream.average_rate / stream.time_base)
+    count = 0
+    for packet in source.demux(stream):
+        if not packet.size:
+            continue
+        packet.pts += start * step
+        packet.dts = (start + count - delay) * step
+        packet.duration = step
+        packet.stream = video
+        packet.time_base = stream.time_base
+        container.mux(packet)
+        count += 1
+    return start + count

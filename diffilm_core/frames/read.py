@@ -1,0 +1,185 @@
+"""A file to a stream: any video that FFmpeg knows, animated GIF and WebP. Nothing is decoded before it is pulled."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from fractions import Fraction
+from itertools import pairwise
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..errors import DiffilmError
+from .colour import WEIGHTS, from_planes
+from .stream import CHUNK, FrameStream
+
+ANIMATIONS = (".gif", ".webp")
+PLANAR = {f"yuv{j}{s}p{b}": 8 if not b else int(b[:2]) for j in ("", "j") for s in (420, 422, 444)
+          for b in ("", "10le", "12le") if not (j and b)}  # fmt: skip
+
+
+def read(path: str | PathLike[str]) -> FrameStream:
+    """The pictures of a video file at its frame rate; sound is ignored.
+
+    The frames are counted in the file, not taken from its header. Colours go by the file's own matrix and range
+    tags; untagged Y'CbCr is taken as limited-range BT.709 from 720 lines up and BT.601 below. A variable rate becomes
+    the mean one (GIF and WebP frames that last longer are repeated). Raises DiffilmError for a file that is missing,
+    is no video, or (while iterating) ends early.
+    """
+    path = Path(path)
+    _check_there(path)
+    return _read_animation(path) if path.suffix.lower() in ANIMATIONS else _read_video(path)
+
+
+def read_metadata(path: str | PathLike[str]) -> dict[str, str]:
+    """The texts that `write` put into a file: `title`, `comment` and others; empty when there is none."""
+    path = Path(path)
+    _check_there(path)
+    if path.suffix.lower() not in ANIMATIONS:
+        with _opened(path) as (container, _):
+            return dict(container.metadata)
+    from PIL import Image
+
+    with Image.open(path) as image:
+        if path.suffix.lower() == ".webp":
+            text = image.getexif().get(0x010E, "{}")
+        else:
+            text = image.info.get("comment", b"{}")
+    try:
+        found = json.loads(text)
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _check_there(path: Path) -> None:
+    if not path.is_file():
+        raise DiffilmError(f"video {path}: no such file, expected a video; check the name")
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[tuple[Any, Any]]:
+    """The container and its first video stream; FFmpeg's errors come out as DiffilmError."""
+    import av
+
+    _check_there(path)
+    try:
+        with av.open(str(path)) as container:
+            if not container.streams.video:
+                raise DiffilmError(
+                    f"video {path}: it holds no pictures, expected a video; choose another file"
+                )
+            yield container, container.streams.video[0]
+    except av.error.FFmpegError as error:
+        raise DiffilmError(
+            f"video {path}: cannot be read ({error.strerror or error}), expected a whole video file; "
+            "check it in a player or make it again"
+        ) from error
+
+
+def _read_video(path: Path) -> FrameStream:
+    with _opened(path) as (container, video):
+        width, height = video.codec_context.width, video.codec_context.height
+        fps = video.average_rate or video.guessed_rate or video.base_rate or Fraction(25)
+        frames = sum(1 for packet in container.demux(video) if packet.size and not packet.is_discard)
+    if not frames:
+        raise DiffilmError(f"video {path}: it holds no frames, expected at least one; choose another file")
+
+    def make() -> Iterator[Tensor]:
+        ready: list[Tensor] = []
+        left = frames
+        with _opened(path) as (container, video):
+            video.thread_type = "AUTO"
+            for frame in container.decode(video):
+                if left == 0:
+                    break
+                ready.append(to_rgb(frame))
+                left -= 1
+                if len(ready) == CHUNK:
+                    yield torch.stack(ready)
+                    ready = []
+            if ready:
+                yield torch.stack(ready)
+        if left:
+            raise DiffilmError(
+                f"video {path}: got {frames - left} of its {frames} frames; the file is damaged, make it again"
+            )
+
+    return FrameStream(make, width=width, height=height, fps=fps, frames=frames)
+
+
+def to_rgb(frame: Any) -> Tensor:
+    """An AVFrame to `(h, w, 3)` float32 in [0, 1], by the matrix and range that it is tagged with."""
+    name = frame.format.name
+    if name not in PLANAR:
+        return torch.from_numpy(frame.to_ndarray(format="rgb24").copy()).float().div(255)
+    bits = PLANAR[name]
+    matrix = int(frame.colorspace)
+    if matrix not in WEIGHTS:
+        matrix = 1 if frame.height >= 720 else 6
+    full = int(frame.color_range) == 2 or name.startswith("yuvj")
+    luma, cb, cr = (_plane(plane, bits) for plane in frame.planes)
+    return from_planes(luma, cb, cr, matrix=matrix, full=full, bits=bits)
+
+
+def _plane(plane: Any, bits: int) -> Tensor:
+    dtype = np.uint8 if bits == 8 else np.dtype("<u2")
+    rows = np.frombuffer(plane, dtype).reshape(-1, plane.line_size // np.dtype(dtype).itemsize)
+    return torch.from_numpy(rows[: plane.height, : plane.width].astype(np.int32))
+
+
+def _read_animation(path: Path) -> FrameStream:
+    from PIL import Image
+
+    try:
+        with Image.open(path) as image:
+            width, height = image.size
+            times = [0.0]
+            for index in range(getattr(image, "n_frames", 1)):
+                image.seek(index)
+                image.load()
+                times.append(times[-1] + (image.info.get("duration") or 100))
+    except (OSError, SyntaxError, ValueError) as error:
+        raise DiffilmError(
+            f"video {path}: cannot be read ({error}), expected a whole {path.suffix[1:].upper()}; make it again"
+        ) from error
+    fps, repeats = _constant_rate(times)
+
+    def make() -> Iterator[Tensor]:
+        ready: list[Tensor] = []
+        with Image.open(path) as image:
+            for index, count in enumerate(repeats):
+                image.seek(index)
+                pixels = torch.from_numpy(np.array(image.convert("RGB"))).float().div(255)
+                for _ in range(count):
+                    ready.append(pixels)
+                    if len(ready) == CHUNK:
+                        yield torch.stack(ready)
+                        ready = []
+        if ready:
+            yield torch.stack(ready)
+
+    return FrameStream(make, width=width, height=height, fps=fps, frames=sum(repeats))
+
+
+def _constant_rate(times: list[float]) -> tuple[Fraction, list[int]]:
+    """From the frames' start times (ms, the end last): a constant rate, and how often each frame is shown.
+
+    GIF rounds times to 10 ms and WebP to 1 ms, so the unit is the mean over the frames near the shortest time.
+    """
+    lasts = [after - before for before, after in pairwise(times)]
+    near = [last for last in lasts if last <= min(lasts) + 10]
+    unit = sum(near) / len(near)
+    total = max(1, round(times[-1] / unit))
+    fps = Fraction(total * 1000) / Fraction(times[-1])
+    marks = [round(time * total / times[-1]) for time in times]
+    repeats = [after - before for before, after in pairwise(marks)]
+    whole = max(1, round(fps))
+    rounded = abs(total * 1000 / whole - times[-1]) <= 10
+    return (Fraction(whole) if rounded else fps.limit_denominator(1001)), repeats
