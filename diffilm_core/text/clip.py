@@ -120,7 +120,7 @@ class TextEncoder:
 
 
 def _inner(model: nn.Module) -> Any:
-    """What holds embeddings, encoder and final norm: in transformers 4 `text_model`, in 5 the model itself."""
+    """The module of embeddings, encoder and norm: transformers 4 wraps it in `text_model`, 5 does not."""
     return getattr(model, "text_model", model)
 
 
@@ -164,7 +164,6 @@ def load_tokenizer(folder: str | Path) -> Any:
     for name in ("vocab.json", "merges.txt"):
         if not (folder / name).is_file():
             raise DiffilmError(
-                f"no tokenizer in {folder}: {name} is not there; the folder must hold vocab.json "
-                "and merges.txt"
+                f"no tokenizer in {folder}: {name} is not there; the folder must hold vocab.json and merges.txt"
             )
     return CLIPTokenizer.from_pretrained(str(folder), local_files_only=True)

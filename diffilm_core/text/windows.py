@@ -24,20 +24,14 @@ class PromptTokenizer:
         a prompt that has no weights in it. The two differ only where a word would lie across the edge.
     """
 
-    def __init__(
-        self, tokenizer: Any, window: int, *, pad: int | None = None, split: Split = "words"
-    ) -> None:
+    def __init__(self, tokenizer: Any, window: int, *, pad: int | None = None, split: Split = "words") -> None:
         if window < 3:
-            raise DiffilmError(
-                f"text window of {window} tokens: start, end and one more are needed; use 3 or more"
-            )
+            raise DiffilmError(f"text window of {window} tokens: start, end and one more are needed; use 3 or more")
         if split not in SPLITS:
             raise DiffilmError(f"unknown split {split!r}: choose one of {', '.join(SPLITS)}")
         empty = self._ids(tokenizer, "")
         if len(empty) < 2:
-            raise DiffilmError(
-                f"the tokenizer gives {empty} for an empty prompt, not a start and an end token"
-            )
+            raise DiffilmError(f"the tokenizer gives {empty} for an empty prompt, not a start and an end token")
         self.tokenizer = tokenizer
         self.window = window
         self.start, self.end = empty[0], empty[-1]

@@ -96,13 +96,9 @@ def test_numbers_do_not_depend_on_the_other_prompts(model: Any, tokenizer: Any) 
     assert torch.equal(both[0, 16:32], encoder.encode([""])[0])
 
 
-def test_layer_before_the_last_equals_a_model_cut_short(
-    config: dict[str, Any], model: Any, tokenizer: Any
-) -> None:
+def test_layer_before_the_last_equals_a_model_cut_short(config: dict[str, Any], model: Any, tokenizer: Any) -> None:
     """As reference/models: OpenCLIP's penultimate layer with the final norm is a model of one layer less."""
-    short = transformers.CLIPTextModel(
-        transformers.CLIPTextConfig(**{**config, "num_hidden_layers": 2})
-    ).eval()
+    short = transformers.CLIPTextModel(transformers.CLIPTextConfig(**{**config, "num_hidden_layers": 2})).eval()
     short.load_state_dict({k: v for k, v in model.state_dict().items() if "layers.2." not in k})
     out = TextEncoder(model, tokenizer, layer=-2).encode(["the fox"])
     assert torch.equal(out, short(reference_ids(tokenizer, "the fox", 16)).last_hidden_state)
@@ -170,16 +166,12 @@ def test_from_parts_takes_both_names(model: Any, config: dict[str, Any], folder:
     assert torch.equal(encoder.encode(["the fox"]), TextEncoder(model, encoder.tokenizer).encode(["the fox"]))
 
 
-def test_parts_that_do_not_fit_are_named(
-    model: Any, config: dict[str, Any], folder: Path, tmp_path: Path
-) -> None:
+def test_parts_that_do_not_fit_are_named(model: Any, config: dict[str, Any], folder: Path, tmp_path: Path) -> None:
     state = dict(getattr(model, "text_model", model).state_dict())
     with pytest.raises(DiffilmError, match=r"shape \(16, 32\).*wants \(20, 32\)"):
         TextEncoder.from_parts(state, {**config, "max_position_embeddings": 20}, folder)
     with pytest.raises(DiffilmError, match=r"missing \(first: final_layer_norm\.bias\)"):
-        TextEncoder.from_parts(
-            {k: v for k, v in state.items() if k != "final_layer_norm.bias"}, config, folder
-        )
+        TextEncoder.from_parts({k: v for k, v in state.items() if k != "final_layer_norm.bias"}, config, folder)
     with pytest.raises(DiffilmError, match=r"vocab\.json"):
         TextEncoder.from_parts(state, config, tmp_path)
 

@@ -1,0 +1,158 @@
+"""Sentences of a story: where one ends, and where a very long one may be cut."""
+
+from __future__ import annotations
+
+import itertools
+import re
+import unicodedata
+from dataclasses import dataclass
+
+from .blocks import CLOSERS, ENDS, Kind, blocks
+from .clean import has_words, word_count
+
+MAX_WORDS = 40
+MAX_CHARACTERS = 400
+QUOTE = 240  # characters of a quotation or a bracket that is kept in one sentence
+
+
+def _words(line: str) -> frozenset[str]:
+    return frozenset(line.split())
+
+
+END = re.compile(rf"[{re.escape(ENDS)}]+[{re.escape(CLOSERS)}]*")
+FULL_WIDTH = "。！？｡"
+OPENERS = "\"'“‘«([「『*_¿¡—–-"
+QUOTED = re.compile(
+    rf"“[^“”]{{1,{QUOTE}}}”|«[^«»]{{1,{QUOTE}}}»|「[^「」]{{1,{QUOTE}}}」|\([^()]{{1,{QUOTE}}}\)"
+    rf'|(?<![^\s(\[—–-])"[^"]{{1,{QUOTE}}}"'
+)
+BEFORE_NAME = _words(
+    "mr mrs ms dr prof st mt capt lt col gen sgt rev hon fr messrs mme mlle gov sen rep pres e.g i.e cf vs viz"
+)
+BEFORE_NUMBER = _words("no nos fig figs vol ch pp p sec approx ca")
+STARTERS = _words(
+    "the a an he she it they we i you in on at but and when then this that there his her my our as so after"
+)
+INITIALS = re.compile(r"(?:[A-Z]\.)*[A-Z]$")
+JOIN = "and|but|so|then|or|yet|for|while|when|until|because|although|though|as|where|who|which|before|after"
+# The best place for a cut first; a cut lies behind the match.
+CUTS = (
+    re.compile(r"[;:；：][\"”’)]*\s*|\s[—–-]+\s|—"),
+    re.compile(rf",[\"”’)]*\s+(?=(?:{JOIN})\b)", re.IGNORECASE),
+    re.compile(r",[\"”’)]*\s+|[，、،]"),
+    re.compile(rf"\s+(?=(?:{JOIN})\b)", re.IGNORECASE),
+    re.compile(r"\s+"),
+)
+
+
+@dataclass(frozen=True)
+class Sentence:
+    """Characters [start, end) of the story: a sentence, a part of a long one, a heading or a scene break."""
+
+    start: int
+    end: int
+    kind: Kind = "text"
+
+
+def sentences(story: str) -> list[Sentence]:
+    """In order; together they hold every character that is not white space, each once."""
+    out: list[Sentence] = []
+    for block in blocks(story):
+        if block.kind != "text":
+            out.append(Sentence(block.start, block.end, block.kind))
+            continue
+        for start, end in _cut(story, block.start, block.end, _ends(story[block.start : block.end])):
+            out.extend(Sentence(s, e) for s, e in _shorten(story, start, end))
+    return out
+
+
+def _cut(story: str, start: int, end: int, cuts: list[int]) -> list[tuple[int, int]]:
+    """Spans between the cuts (offsets from start), without the white space around them."""
+    edges = [start, *(start + cut for cut in cuts), end]
+    spans = []
+    for low, high in itertools.pairwise(edges):
+        piece = story[low:high]
+        stripped = piece.strip()
+        if stripped:
+            low += len(piece) - len(piece.lstrip())
+            spans.append((low, low + len(stripped)))
+    return spans
+
+
+def _ends(block: str) -> list[int]:
+    """Offsets behind each sentence of the block but the last."""
+    inside = [(match.start(), match.end()) for match in QUOTED.finditer(block)]
+    ends = []
+    current = 0
+    for match in END.finditer(block):
+        while current < len(inside) and inside[current][1] < match.end():
+            current += 1
+        if current < len(inside) and inside[current][0] < match.start() and match.end() < inside[current][1]:
+            continue
+        if match.end() < len(block) and _ends_here(block, match):
+            ends.append(match.end())
+    return ends
+
+
+def _ends_here(block: str, match: re.Match[str]) -> bool:
+    mark = match.group().rstrip(CLOSERS)
+    if mark[-1] in FULL_WIDTH:
+        return True
+    at = match.end()
+    rest = block[at : at + 80].lstrip()
+    following = rest.lstrip(OPENERS + " ")
+    if not block[at].isspace():
+        # "the forest.The owl": a space was forgotten. "3.14", "example.com": it was not.
+        return block[max(0, match.start() - 1) : match.start()].islower() and bool(
+            re.match(r"[A-Z][a-z]", block[at : at + 2])
+        )
+    if following[:1].islower():
+        return False
+    if mark != ".":
+        return True
+    before = block[max(0, match.start() - 24) : match.start()].split()
+    word = before[-1].lstrip(OPENERS) if before else ""
+    low = word.lower()
+    if low in BEFORE_NAME or (low in BEFORE_NUMBER and following[:1].isdigit()):
+        return False
+    if word.isdigit() and match.start() == len(word):
+        return False  # the number of a list item
+    if INITIALS.match(word) and word != "I":
+        next_word = re.match(r"[\w']*", following)
+        return next_word is not None and next_word.group().lower() in STARTERS
+    return True
+
+
+def _shorten(story: str, start: int, end: int) -> list[tuple[int, int]]:
+    """The sentence, halved at clauses until each part is of a length that a shot can show."""
+    out: list[tuple[int, int]] = []
+    stack = [(start, end)]
+    while stack:
+        low, high = stack.pop()
+        part = story[low:high]
+        if len(part) <= MAX_CHARACTERS and word_count(part) <= MAX_WORDS:
+            out.append((low, high))
+            continue
+        spans = _cut(story, low, high, [_middle_cut(part)])
+        stack.extend(reversed(spans))
+    return out
+
+
+def _middle_cut(part: str) -> int:
+    """Offset of the best cut in the middle half of a long part."""
+    low, high, middle = len(part) // 4, len(part) * 3 // 4, len(part) // 2
+    first = next((i for i, c in enumerate(part) if has_words(c)), high)
+    last = next((i for i in range(len(part) - 1, -1, -1) if has_words(part[i])), low)
+    for pattern in CUTS:
+        places = [m.end() for m in pattern.finditer(part, low, high) if first < m.end() <= min(last, high)]
+        if places:
+            return min(places, key=lambda place: abs(place - middle))
+    cut = middle
+    while cut < high and (_attaches(part[cut]) or part[cut - 1] == "\u200d"):
+        cut += 1
+    return cut
+
+
+def _attaches(letter: str) -> bool:
+    """Whether the character belongs to the one before it: accents, joiners, emoji variations."""
+    return unicodedata.category(letter)[0] == "M" or letter == "\u200d"
