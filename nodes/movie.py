@@ -1,0 +1,86 @@
+"""All shots into one file: each encoded once and kept, then joined by copying packets."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from comfy_api.latest import InputImpl, io, ui
+
+from ..diffilm_core import frames as stages
+from . import host
+from .store import movie_folder, segment_path
+from .types import CATEGORY
+from .video import derived_key, key_of, stream_of
+
+
+class WriteMovie(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="DiffilmWriteMovie",
+            display_name="Diffilm Write Movie",
+            category=CATEGORY,
+            description=(
+                "Joins a list of videos into one MP4 in the output folder. Each shot is made, encoded and kept in the "
+                "movie's folder one after the other, so that a second run encodes only what changed."
+            ),
+            is_input_list=True,
+            is_output_node=True,
+            inputs=[
+                io.Video.Input("videos", tooltip="The shots in order, all of one size and frame rate."),
+                io.String.Input(
+                    "movie", default="diffilm/movie",
+                    tooltip="The movie's name in the output folder; a number is added, so that no file is overwritten.",
+                ),
+                io.Int.Input(
+                    "crf", default=18, min=0, max=51,
+                    tooltip="Quality of the H.264 file: 0 is the best and largest, 51 the worst and smallest.",
+                ),
+            ],
+            outputs=[io.Video.Output(display_name="video", tooltip="The finished movie.")],
+        )  # fmt: skip
+
+    @classmethod
+    def execute(cls, videos: list[Any], movie: list[str], crf: list[int]) -> io.NodeOutput:
+        folder = movie_folder(movie[0])
+        streams = [stream_of(video) for video in videos]
+        whole = stages.concat(streams)
+        out_folder, stem, counter, subfolder = host.save_path(movie[0], whole.width, whole.height)
+        name = f"{stem}_{counter:05}_.mp4"
+        progress = host.Progress(whole.frames)
+        done = 0
+        with tempfile.TemporaryDirectory(dir=folder, prefix="unkept-") as unkept:
+            segments = []
+            for number, (video, stream) in enumerate(zip(videos, streams, strict=True)):
+                key = derived_key(key_of(video), "segment", crf[0])
+                path = Path(unkept, f"{number}.mp4") if key is None else segment_path(folder, key)
+                if not path.is_file():
+                    stages.write(stream, path, crf=crf[0], progress=_shifted(progress, done, whole.frames))
+                segments.append(path)
+                done += stream.frames
+                progress("write", done, whole.frames)
+            out = stages.concat_files(segments, Path(out_folder, name), metadata=cls._metadata())
+        saved = ui.SavedResult(name, subfolder, io.FolderType.output)
+        return io.NodeOutput(InputImpl.VideoFromFile(str(out)), ui=ui.PreviewVideo([saved]))
+
+    @classmethod
+    def _metadata(cls) -> dict[str, str]:
+        """The workflow in the file, so that dropping it on the canvas opens it, unless the host was told not to."""
+        if host.metadata_disabled():
+            return {}
+        found = {} if cls.hidden.extra_pnginfo is None else dict(cls.hidden.extra_pnginfo)
+        if cls.hidden.prompt is not None:
+            found["prompt"] = cls.hidden.prompt
+        return {key: json.dumps(value) for key, value in found.items()}
+
+
+def _shifted(progress: host.Progress, start: int, total: int) -> Any:
+    """A shot's progress as the movie's."""
+
+    def report(stage: str, done: int, _: int, message: str) -> None:
+        progress(stage, start + done, total, message)
+
+    return report

@@ -1,0 +1,83 @@
+"""A story to a storyboard, and to lists that any nodes can map over."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from comfy_api.latest import io
+
+from ..diffilm_core.story import Storyboard as Board
+from ..diffilm_core.story import split_story
+from .types import CATEGORY, Storyboard
+
+EXAMPLE = (
+    "A fox sat in the snowy forest. The fox saw a rabbit in the snow. The rabbit ran to the meadow. "
+    "A bee flew over a flower in the meadow. At night an owl sat in the forest."
+)
+
+
+def frames_of(board: Board, fps: float) -> list[int]:
+    """Frames of each shot at that rate, at least one."""
+    return [max(1, round(shot.duration * fps)) for shot in board.shots]
+
+
+class StorySplitter(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="DiffilmStorySplitter",
+            display_name="Diffilm Story Splitter",
+            category=CATEGORY,
+            description=(
+                "Cuts a story into shots, a sentence each. The storyboard goes into Film Storyboard; the lists drive "
+                "any other nodes, which then run once a shot."
+            ),
+            inputs=[
+                io.String.Input("story", multiline=True, default=EXAMPLE, tooltip="The story, in plain sentences."),
+                io.String.Input(
+                    "style", default="", tooltip="Added to every shot's prompt, such as: watercolour, soft light."
+                ),
+                io.String.Input(
+                    "negative", multiline=True, default="", tooltip="What no shot may show. May be empty."
+                ),
+                io.Int.Input(
+                    "seed", default=0, min=0, max=2**64 - 1, control_after_generate=False,
+                    tooltip=(
+                        "The story's seed; each shot's own comes from it and from the sentence, so that changing one "
+                        "sentence leaves the other shots as they are."
+                    ),
+                ),
+                io.Int.Input(
+                    "frames", default=16, min=1, max=4096,
+                    tooltip="Frames of each shot as the model makes them. The model that ships was trained on 16.",
+                ),
+                io.Float.Input(
+                    "fps", default=8.0, min=0.5, max=120.0, step=0.5,
+                    tooltip="Frames a second of the shots as the model makes them, before interpolation.",
+                ),
+                io.Int.Input("max_shots", default=0, min=0, max=10000, tooltip="Only the first so many shots; 0: all."),
+            ],
+            outputs=[
+                Storyboard.Output(display_name="storyboard", tooltip="All shots, for Film Storyboard."),
+                io.String.Output(display_name="prompts", is_output_list=True, tooltip="The prompt of each shot."),
+                io.String.Output(display_name="negatives", is_output_list=True, tooltip="What a shot must not show."),
+                io.Int.Output(display_name="seeds", is_output_list=True, tooltip="The seed of each shot."),
+                io.Int.Output(display_name="lengths", is_output_list=True, tooltip="The frames of each shot."),
+                io.String.Output(display_name="json", tooltip="The storyboard as JSON, to read or keep."),
+            ],
+        )  # fmt: skip
+
+    @classmethod
+    def execute(
+        cls, story: str, style: str, negative: str, seed: int, frames: int, fps: float, max_shots: int
+    ) -> io.NodeOutput:
+        board = split_story(story, style=style, seed=seed, frames=frames, fps=fps, max_shots=max_shots or None)
+        board = replace(board, shots=tuple(replace(shot, negative=negative.strip()) for shot in board.shots))
+        return io.NodeOutput(
+            board,
+            [shot.prompt for shot in board.shots],
+            [shot.negative for shot in board.shots],
+            [shot.seed for shot in board.shots],
+            frames_of(board, fps),
+            board.to_json(),
+        )
