@@ -116,7 +116,7 @@ def read_model(path: str | Path | None = None) -> tuple[dict[str, Tensor], Model
     path = SHIPPED if path is None else Path(path)
     tensors, metadata = read_tensors(path)
     if "diffilm" not in metadata:
-        raise DiffilmError(f"{path} is no Diffilm model: no 'diffilm' entry in its metadata; give one that Diffilm made")
+        raise DiffilmError(f"{path} is no Diffilm model: no 'diffilm' metadata; give one that Diffilm made")
     try:
         config = ModelConfig.from_json(metadata["diffilm"])
     except (ValueError, TypeError, KeyError) as error:

@@ -1,7 +1,7 @@
 """The layers of the Stable Diffusion UNet, with the tensor names of LDM.
 
 Every layer works on `(b t) c h w`: one picture a row, the frames of a clip next to each other. Where a temporal layer
-may stand (after a convolution, after a ResBlock, after a spatial transformer) the block asks a `TemporalDialect` for it.
+may stand (after a convolution, after a ResBlock, after a spatial transformer) the block asks a `TemporalDialect`.
 """
 
 from __future__ import annotations

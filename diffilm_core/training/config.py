@@ -1,0 +1,91 @@
+"""The configuration of a training run, read from a TOML file."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from ..bundle import Defaults
+from ..errors import DiffilmError
+from ..models import AutoencoderConfig, UNetConfig
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """What is rendered: `pictures` kept as pixels for the autoencoder, the text encoder and the probe, `stills` and
+    `clips` kept as latents for the UNet. The frame rate of a clip is drawn between `min_fps` and `max_fps`."""
+
+    bank: str
+    size: int = 128
+    frames: int = 16
+    pictures: int = 200_000
+    stills: int = 600_000
+    clips: int = 60_000
+    min_fps: float = 4.0
+    max_fps: float = 16.0
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class StageConfig:
+    """One stage: AdamW at `lr` after `warmup` steps, falling to 0 as a cosine; `ema` decay of the weights kept.
+
+    `minutes`: end by the clock instead of by `steps`.
+    """
+
+    steps: int
+    batch: int
+    lr: float
+    warmup: int = 200
+    ema: float = 0.999
+    weight_decay: float = 0.01
+    caption_dropout: float = 0.1
+    minutes: float | None = None
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    data: DataConfig
+    vae: AutoencoderConfig
+    text: dict[str, Any]
+    unet: UNetConfig
+    schedule: dict[str, Any]
+    defaults: Defaults
+    stages: dict[str, StageConfig]
+
+
+def _fill(kind: type, values: dict[str, Any], where: str) -> Any:
+    known = {field.name for field in fields(kind)}
+    if unknown := sorted(values.keys() - known):
+        raise DiffilmError(f"{where}: unknown key {unknown[0]!r}; it may be one of {', '.join(sorted(known))}")
+    try:
+        return kind(**{key: tuple(v) if isinstance(v, list) else v for key, v in values.items()})
+    except TypeError as error:
+        raise DiffilmError(f"{where}: {error}") from error
+
+
+def read_config(path: str | Path) -> TrainConfig:
+    """Raises DiffilmError for a missing file, broken TOML, unknown or missing keys."""
+    try:
+        with Path(path).open("rb") as file:
+            values = tomllib.load(file)
+    except (OSError, tomllib.TOMLDecodeError) as error:
+        raise DiffilmError(f"training configuration {path} cannot be read: {error}") from error
+    if missing := [f.name for f in fields(TrainConfig) if f.name not in values]:
+        raise DiffilmError(f"training configuration {path} has no section [{missing[0]}]")
+    return TrainConfig(
+        data=_fill(DataConfig, values["data"], "[data]"),
+        vae=_fill(AutoencoderConfig, values["vae"], "[vae]"),
+        text=values["text"],
+        unet=_fill(UNetConfig, values["unet"], "[unet]"),
+        schedule=values["schedule"],
+        defaults=_fill(Defaults, values["defaults"], "[defaults]"),
+        stages={name: _fill(StageConfig, v, f"[stages.{name}]") for name, v in values["stages"].items()},
+    )

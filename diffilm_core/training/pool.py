@@ -1,0 +1,171 @@
+"""What the stages draw their batches from: pictures as pixels, stills and clips as latents, all on the device."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from multiprocessing import get_context
+from typing import Any
+
+import torch
+from einops import rearrange
+from torch import Tensor
+
+from ..bundle import TOKENIZER
+from ..models import AutoencoderKL
+from ..text.clip import load_tokenizer
+from .captions import captions
+from .config import DataConfig
+from .emoji import SpriteBank
+from .places import PLACES
+from .render import SceneRenderer
+from .scenes import SceneBatch, sample_scenes
+from .vocabulary import OBJECTS
+
+log = logging.getLogger(__name__)
+
+CHUNK = 4096
+
+
+def to_unit(pixels: Tensor) -> Tensor:
+    """uint8 pictures to float in [-1, 1]."""
+    return pixels.float() / 127.5 - 1
+
+
+def tokenize(tokenizer: Any, texts: list[str], window: int) -> Tensor:
+    """Token ids `(n, window)` int64: start token, text (cut at the window), end token, end tokens as padding."""
+    ids = tokenizer(texts, truncation=True, max_length=window)["input_ids"]
+    end = ids[0][-1]
+    return torch.tensor([row + [end] * (window - len(row)) for row in ids])
+
+
+def _caption_tokens(job: tuple[int, int, int]) -> tuple[SceneBatch, Tensor]:
+    torch.set_num_threads(1)
+    count, seed, window = job
+    scenes = sample_scenes(count, seed=seed, split="train")
+    return scenes, tokenize(load_tokenizer(TOKENIZER), captions(scenes, seed=seed), window).short()
+
+
+def captioned_scenes(count: int, seed: int, window: int) -> Iterator[tuple[SceneBatch, Tensor]]:
+    """Chunks of scenes with the token ids of their captions, made in worker processes."""
+    jobs = [(min(CHUNK, count - at), seed + at, window) for at in range(0, count, CHUNK)]
+    workers = max(1, (os.cpu_count() or 2) - 1)
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+        yield from pool.map(_caption_tokens, jobs)
+
+
+@dataclass
+class Pictures:
+    """uint8 pixels `(n, 3, h, w)`, token ids `(n, l)`, object and place ids `(n,)`, which rows have one subject."""
+
+    pixels: Tensor
+    tokens: Tensor
+    objects: Tensor
+    places: Tensor
+    single: Tensor
+
+
+class World:
+    """The data of a run on one device."""
+
+    def __init__(self, data: DataConfig, text: dict[str, Any], device: torch.device) -> None:
+        self.data, self.device = data, device
+        self.tokenizer = load_tokenizer(TOKENIZER)
+        self.window = int(text["max_position_embeddings"])
+        first, last = self.tokenizer("")["input_ids"]
+        self.end_token = last
+        self.text_config = {
+            **text,
+            "vocab_size": len(self.tokenizer),
+            "bos_token_id": first,
+            "eos_token_id": last,
+            "pad_token_id": last,
+            "hidden_act": "quick_gelu",
+        }
+        self.renderer = SceneRenderer(SpriteBank.load(data.bank, device), size=data.size, device=device)
+        self.classes = len(OBJECTS), len(PLACES)
+        self._pictures: Pictures | None = None
+        self._moving: Tensor | None = None
+
+    def tokenize(self, texts: list[str]) -> Tensor:
+        return tokenize(self.tokenizer, texts, self.window).to(self.device)
+
+    def clips(self, count: int, frames: int, seed: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """Chunks of uint8 clips `(n, 3, t, h, w)` with their frame rates `(n,)`; no word of what they show."""
+        size = 256
+        for at in range(0, count, size):
+            rate = torch.rand(min(size, count - at), generator=torch.Generator().manual_seed(seed + at))
+            fps = self.data.min_fps + rate * (self.data.max_fps - self.data.min_fps)
+            scenes = sample_scenes(len(fps), seed=seed + at, split="train", clips=True)
+            yield self.renderer.render_clips(scenes, frames=frames, fps=fps), fps.to(self.device)
+
+    def pictures(self) -> Pictures:
+        """The pool of pixels, rendered at the first call."""
+        if self._pictures is None:
+            log.info("rendering %d pictures", self.data.pictures)
+            parts = [
+                (self.render(scenes), tokens, scenes.objects[:, 0], scenes.place, scenes.objects[:, 1] < 0)
+                for scenes, tokens in captioned_scenes(self.data.pictures, self.data.seed, self.window)
+            ]
+            self._pictures = Pictures(*(torch.cat(each).to(self.device) for each in zip(*parts, strict=True)))
+        return self._pictures
+
+    def render(self, scenes: SceneBatch) -> Tensor:
+        return torch.cat([self.renderer.render(scenes[at : at + 512]) for at in range(0, len(scenes), 512)])
+
+    def _rows(self, count: int, among: Tensor | None = None) -> Tensor:
+        rows = torch.randint(len(self.pictures().pixels if among is None else among), (count,), device=self.device)
+        return rows if among is None else among[rows]
+
+    def frames(self, count: int) -> Tensor:
+        """Pictures in [-1, 1] for the autoencoder: three quarters stills, one quarter frames of clips."""
+        if self._moving is None:
+            clips = self.clips(max(count, self.data.pictures // 16), 4, self.data.seed + 1_000_000)
+            self._moving = torch.cat([rearrange(clip, "b c t h w -> (b t) c h w") for clip, _ in clips])
+        moving = torch.randint(len(self._moving), (count // 4,), device=self.device)
+        return to_unit(torch.cat([self.pictures().pixels[self._rows(count - count // 4)], self._moving[moving]]))
+
+    def captioned(self, count: int) -> tuple[Tensor, Tensor]:
+        """Pictures in [-1, 1] and the token ids of their captions."""
+        rows, pool = self._rows(count), self.pictures()
+        return to_unit(pool.pixels[rows]), pool.tokens[rows].long()
+
+    def labelled(self, count: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Pictures of one subject in [-1, 1], its object and place ids."""
+        pool = self.pictures()
+        alone = (pool.single & (pool.objects >= 0)).nonzero()[:, 0]
+        rows = self._rows(count, alone)
+        return to_unit(pool.pixels[rows]), pool.objects[rows], pool.places[rows]
+
+    def drop_pictures(self) -> None:
+        self._pictures = self._moving = None
+
+
+def _encode(vae: AutoencoderKL, pixels: Tensor) -> Tensor:
+    with torch.no_grad(), torch.autocast(pixels.device.type, torch.bfloat16, enabled=pixels.is_cuda):
+        encode: Callable[[Tensor], Tensor] = lambda piece: vae.encode(to_unit(piece)).bfloat16()  # noqa: E731
+        return torch.cat([encode(piece) for piece in pixels.split(256)])
+
+
+def latent_stills(world: World, vae: AutoencoderKL, count: int) -> tuple[Tensor, Tensor]:
+    """Scaled latents `(n, z, h, w)` bf16 of captioned stills, and their token ids `(n, l)` int16."""
+    log.info("rendering and encoding %d stills", count)
+    latents, tokens = [], []
+    for scenes, ids in captioned_scenes(count, world.data.seed + 10_000_000, world.window):
+        latents.append(_encode(vae, world.render(scenes)))
+        tokens.append(ids.to(world.device))
+    return torch.cat(latents), torch.cat(tokens)
+
+
+def latent_clips(world: World, vae: AutoencoderKL, count: int) -> tuple[Tensor, Tensor]:
+    """Scaled latents `(n, t, z, h, w)` bf16 of clips, and their frame rates `(n,)`. No captions are made."""
+    log.info("rendering and encoding %d clips", count)
+    frames, latents, rates = world.data.frames, [], []
+    for clip, fps in world.clips(count, frames, world.data.seed + 20_000_000):
+        flat = _encode(vae, rearrange(clip, "b c t h w -> (b t) c h w"))
+        latents.append(rearrange(flat, "(b t) c h w -> b t c h w", t=frames))
+        rates.append(fps)
+    return torch.cat(latents), torch.cat(rates)

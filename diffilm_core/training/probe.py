@@ -1,0 +1,56 @@
+"""A small classifier that says which object and which place it sees: the judge of generated pictures."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from .contrast import PictureTower
+
+
+class Probe(nn.Module):
+    """Pictures `(b, 3, 128, 128)` in [-1, 1] to logits of objects `(b, n)` and places `(b, m)`."""
+
+    def __init__(self, objects: int, places: int) -> None:
+        super().__init__()
+        widths = (48, 96, 192, 256, 320)
+        self.tower = PictureTower(1, widths)
+        self.objects, self.places = nn.Linear(widths[-1], objects), nn.Linear(widths[-1], places)
+
+    def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
+        features = self.tower.features(pixels)
+        return self.objects(features), self.places(features)
+
+
+def worsen(pixels: Tensor) -> Tensor:
+    """Blur, noise and tone changes, a strength a picture, so that the probe looks at shapes and not at sharpness."""
+    n = len(pixels)
+    amount = torch.rand(n, 1, 1, 1, device=pixels.device)
+    soft = F.interpolate(F.avg_pool2d(pixels, 2), scale_factor=2, mode="bilinear")
+    pixels = pixels + (soft - pixels) * amount * 0.9
+    gain = 1 + 0.2 * (torch.rand(n, 1, 1, 1, device=pixels.device) - 0.5)
+    shift = 0.2 * (torch.rand(n, 3, 1, 1, device=pixels.device) - 0.5)
+    return pixels * gain + shift + 0.03 * torch.randn_like(pixels)
+
+
+def probe_loss(model: Probe, pixels: Tensor, objects: Tensor, places: Tensor) -> Tensor:
+    found, where = model(worsen(pixels))
+    return F.cross_entropy(found.float(), objects, label_smoothing=0.05) + F.cross_entropy(
+        where.float(), places, label_smoothing=0.05
+    )
+
+
+@torch.no_grad()
+def judge(model: Probe, pixels: Tensor, objects: Tensor, places: Tensor) -> dict[str, float]:
+    """Shares that are right: `place`, `object` (top 1), `object5` (top 5). pixels in [-1, 1], on any device."""
+    device = next(model.parameters()).device
+    found, where = zip(*(model(piece.to(device)) for piece in pixels.split(64)), strict=True)
+    objects, places = objects.to(device), places.to(device)
+    best = torch.cat(found).topk(5, dim=1).indices
+    hits = best == objects[:, None]
+    return {
+        "place": float((torch.cat(where).argmax(1) == places).float().mean()),
+        "object": float(hits[:, 0].float().mean()),
+        "object5": float(hits.any(1).float().mean()),
+    }

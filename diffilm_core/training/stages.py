@@ -1,0 +1,178 @@
+"""The stages of Diffilm's recipe: autoencoder, contrast (text), image, video, and the probe that judges it.
+
+Each takes a `World` (data and device) and what earlier stages made, and returns trained modules. Stage `video` trains
+the temporal layers alone, and its pool has no captions.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from einops import rearrange
+from torch import Tensor, nn
+
+from ..models import AutoencoderKL, UNet, is_temporal
+from ..sampling.schedules import NoiseSchedule
+from .config import TrainConfig
+from .contrast import Contrast, text_model
+from .loop import Run
+from .pool import World, latent_clips, latent_stills
+from .probe import Probe, probe_loss
+
+log = logging.getLogger(__name__)
+
+
+def gradients(x: Tensor) -> tuple[Tensor, Tensor]:
+    return x[..., 1:] - x[..., :-1], x[..., 1:, :] - x[..., :-1, :]
+
+
+def picture_loss(got: Tensor, want: Tensor) -> Tensor:
+    """L1 of the pixels and of their gradients at three scales, so that edges count."""
+    loss = F.l1_loss(got, want)
+    for _ in range(3):
+        pairs = zip(gradients(got), gradients(want), strict=True)
+        loss = loss + sum((F.l1_loss(a, b) for a, b in pairs), torch.zeros((), device=got.device))
+        got, want = F.avg_pool2d(got, 2), F.avg_pool2d(want, 2)
+    return loss
+
+
+def compiled(module: nn.Module, device: torch.device) -> nn.Module:
+    """torch.compile on a GPU, where its minute pays; the module itself elsewhere."""
+    return torch.compile(module) if device.type == "cuda" else module  # type: ignore[return-value]
+
+
+class Reconstruct(nn.Module):
+    """The autoencoder's loss: reconstruction and a light KL towards the unit Gaussian."""
+
+    def __init__(self, vae: AutoencoderKL, kl: float = 2e-5) -> None:
+        super().__init__()
+        self.vae, self.kl = vae, kl
+
+    def forward(self, pixels: Tensor, noise: Tensor) -> Tensor:
+        mean, logvar = self.vae.moments(pixels)
+        got = self.vae.decoder(self.vae.post_quant_conv(mean + (logvar / 2).exp() * noise))
+        divergence = 0.5 * (mean.float() ** 2 + logvar.float().exp() - 1 - logvar.float()).mean()
+        return picture_loss(got.float(), pixels) + self.kl * divergence * mean[0].numel()
+
+
+def autoencoder(world: World, config: TrainConfig, folder: Path) -> AutoencoderKL:
+    """Train the autoencoder on stills and set its scale factor to 1 / std of its latents."""
+    stage = config.stages["autoencoder"]
+    vae = AutoencoderKL(replace(config.vae, scale_factor=1.0)).to(world.device, memory_format=torch.channels_last)
+    loss = compiled(Reconstruct(vae), world.device)
+    cells = config.data.size // vae.downscale
+
+    def step(index: int) -> Tensor:
+        pixels = world.frames(stage.batch).contiguous(memory_format=torch.channels_last)
+        noise = torch.randn(stage.batch, config.vae.z_channels, cells, cells, device=world.device)
+        return loss(pixels, noise)
+
+    Run("autoencoder", {"vae": vae}, stage, folder, world.device).train(step)
+    vae.eval().requires_grad_(False)
+    pixels = world.frames(64)
+    latents, again = vae.encode(pixels), vae.decode(vae.encode(pixels)).clamp(-1, 1)
+    log.info("autoencoder PSNR %.2f dB", -10 * float(((again - pixels) / 2).square().mean().log10()))
+    vae.config = replace(config.vae, scale_factor=round(1 / float(latents.std()), 4))
+    return vae
+
+
+def contrast(world: World, config: TrainConfig, folder: Path) -> nn.Module:
+    """Train the text encoder against pictures; returns the CLIPTextModel."""
+    stage = config.stages["contrast"]
+    model = Contrast(text_model(world.text_config), config.text["hidden_size"], world.end_token).to(world.device)
+
+    def step(index: int) -> Tensor:
+        pixels, tokens = world.captioned(stage.batch)
+        return model(tokens, F.avg_pool2d(pixels, 2))
+
+    Run("contrast", {"model": model}, stage, folder, world.device).train(step)
+    return model.text.eval()
+
+
+class Diffusion:
+    """v-prediction: x_t = alpha x0 + sigma e, v = alpha e - sigma x0 (Salimans & Ho 2022, appendix D)."""
+
+    def __init__(self, schedule: NoiseSchedule, device: torch.device) -> None:
+        self.alphas = schedule.alphas_cumprod.to(device).sqrt().float()
+        self.sigmas = (1 - schedule.alphas_cumprod).to(device).sqrt().float()
+
+    def __call__(self, latents: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Latents `(b, ...)` to a noisy x, its timesteps `(b,)` and the target v."""
+        t = torch.randint(len(self.alphas), (len(latents),), device=latents.device)
+        shape = (-1, *(1,) * (latents.ndim - 1))
+        alpha, sigma = self.alphas[t].view(shape), self.sigmas[t].view(shape)
+        noise = torch.randn_like(latents)
+        return alpha * latents + sigma * noise, t.float(), alpha * noise - sigma * latents
+
+
+def image(world: World, config: TrainConfig, folder: Path, vae: AutoencoderKL, text: nn.Module) -> UNet:
+    """Train text-to-image on captioned stills; the text encoder goes along at a tenth of the rate."""
+    stage = config.stages["image"]
+    unet = UNet(config.unet).to(world.device, memory_format=torch.channels_last)
+    log.info("image UNet: %.2f M parameters", sum(p.numel() for p in unet.parameters()) / 1e6)
+    diffusion = Diffusion(NoiseSchedule.create(**config.schedule), world.device)
+    pool, tokens = latent_stills(world, vae, config.data.stills)
+    empty = world.tokenize([""])[0]
+    network = compiled(unet, world.device)
+    text.requires_grad_(True)
+
+    def step(index: int) -> Tensor:
+        rows = torch.randint(len(pool), (stage.batch,), device=world.device)
+        dropped = torch.rand(stage.batch, 1, device=world.device) < stage.caption_dropout
+        words = torch.where(dropped, empty, tokens[rows].long())
+        x, t, target = diffusion(pool[rows].float())
+        context = text(input_ids=words).last_hidden_state
+        return F.mse_loss(network(x[:, :, None], t, context)[:, :, 0].float(), target)
+
+    run = Run("image", {"unet": unet, "text": text}, stage, folder, world.device, lr_scale={"text": 0.1})
+    run.train(step)
+    text.eval().requires_grad_(False)
+    return unet.eval()
+
+
+def video(world: World, config: TrainConfig, folder: Path, vae: AutoencoderKL, text: nn.Module, still: UNet) -> UNet:
+    """Inflate the image UNet and train only its temporal layers, on clips without any text.
+
+    The context of every step is that of the empty prompt. Raises RuntimeError if a spatial parameter changed.
+    """
+    stage = config.stages["video"]
+    unet = UNet(config.unet.with_time()).to(world.device, memory_format=torch.channels_last)
+    unet.load_state_dict(still.state_dict(), strict=False)
+    unet.requires_grad_(False)
+    for parameter in unet.temporal_parameters().values():
+        parameter.requires_grad_(True)
+    diffusion = Diffusion(NoiseSchedule.create(**config.schedule), world.device)
+    pool, fps = latent_clips(world, vae, config.data.clips)
+    with torch.no_grad():
+        nothing = text(input_ids=world.tokenize([""])).last_hidden_state
+    network = compiled(unet, world.device)
+
+    def step(index: int) -> Tensor:
+        rows = torch.randint(len(pool), (stage.batch,), device=world.device)
+        x, t, target = diffusion(rearrange(pool[rows].float(), "b t c h w -> b c t h w"))
+        context = nothing.expand(stage.batch, -1, -1)
+        return F.mse_loss(network(x, t, context, fps[rows]).float(), target)
+
+    Run("video", {"unet": unet}, stage, folder, world.device).train(step)
+    before = still.state_dict()
+    changed = [n for n, p in unet.named_parameters() if not is_temporal(n) and not torch.equal(p, before[n])]
+    if changed:
+        raise RuntimeError(f"stage video changed the spatial parameter {changed[0]}")
+    return unet.eval()
+
+
+def probe(world: World, config: TrainConfig, folder: Path) -> Probe:
+    """Train the small classifier of objects and places on real compositions alone."""
+    stage = config.stages["probe"]
+    model = Probe(*world.classes).to(world.device)
+
+    def step(index: int) -> Tensor:
+        pixels, objects, places = world.labelled(stage.batch)
+        return probe_loss(model, pixels, objects, places)
+
+    Run("probe", {"probe": model}, stage, folder, world.device).train(step)
+    return model.eval()

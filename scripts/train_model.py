@@ -1,0 +1,158 @@
+"""Train the model that ships, from the sprite bank to one safetensors file.
+
+    python scripts/fetch_data.py                                   # npm packages -> .cache/sprites.safetensors
+    python scripts/train_model.py configs/shipped.toml -o .runs/shipped
+
+Each stage is saved when done and skipped when there; a stopped stage goes on from its last checkpoint. On a GPU all of
+it takes about half an hour; on two cores use fewer pictures and smaller batches, in the background:
+
+    python scripts/train_model.py configs/shipped.toml -o .runs/cpu --set data.stills=20000 --set stages.image.batch=64
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from diffilm_core.bundle import ModelConfig, as_device, save_model, tokenizer_digest
+from diffilm_core.errors import DiffilmError
+from diffilm_core.models import AutoencoderKL, UNet
+from diffilm_core.training import stages
+from diffilm_core.training.config import TrainConfig, read_config
+from diffilm_core.training.contrast import text_model
+from diffilm_core.training.pool import World
+from diffilm_core.training.probe import Probe
+
+log = logging.getLogger("train")
+
+ABOUT = {
+    "title": "Diffilm's shipped model",
+    "licence": "Apache-2.0",
+    "data": "Scenes composed from Microsoft's Fluent emoji (MIT); clips without captions",
+}
+
+
+def with_settings(config: TrainConfig, settings: list[str], minutes: list[str]) -> TrainConfig:
+    """Apply `--set section.key=value` and `--minutes stage=m`."""
+    pairs = [each.split("=", 1) for each in settings]
+    pairs += [[f"stages.{name}.minutes", m] for name, m in (each.split("=", 1) for each in minutes)]
+    for key, text in pairs:
+        value = json.loads(text)
+        section, *rest = key.split(".")
+        if section == "stages":
+            stage = replace(config.stages[rest[0]], **{rest[1]: value})
+            config = replace(config, stages={**config.stages, rest[0]: stage})
+        else:
+            config = replace(config, **{section: replace(getattr(config, section), **{rest[0]: value})})
+    return config
+
+
+def done_or(path: Path, make: Callable[[], nn.Module], fresh: Callable[[], nn.Module]) -> nn.Module:
+    """The module saved at `path`, or the one that `make` trains, then saved there."""
+    if path.is_file():
+        module = fresh()
+        module.load_state_dict(load_file(path))
+        return module.eval().requires_grad_(False)
+    began = time.monotonic()
+    module = make()
+    save_file({k: v.contiguous().cpu() for k, v in module.state_dict().items()}, path)
+    log.info("%s done in %.0f s", path.stem, time.monotonic() - began)
+    return module.eval().requires_grad_(False)
+
+
+def train(config: TrainConfig, out: Path, device: torch.device, only: list[str]) -> Path | None:
+    world = World(config.data, config.text, device)
+
+    def vae_as_saved() -> nn.Module:
+        scale = json.loads((out / "scale.json").read_text())
+        return AutoencoderKL(replace(config.vae, scale_factor=scale)).to(device)
+
+    def train_vae() -> nn.Module:
+        vae = stages.autoencoder(world, config, out)
+        (out / "scale.json").write_text(json.dumps(vae.config.scale_factor))
+        return vae
+
+    def wanted(name: str) -> bool:
+        return not only or name in only or (out / f"{name}.safetensors").is_file()
+
+    made: dict[str, nn.Module] = {}
+
+    def stage(name: str, make: Callable[[], nn.Module], fresh: Callable[[], nn.Module]) -> None:
+        made[name] = done_or(out / f"{name}.safetensors", make, fresh)
+
+    if wanted("autoencoder"):
+        stage("autoencoder", train_vae, vae_as_saved)
+    if wanted("contrast"):
+        stage("contrast", lambda: stages.contrast(world, config, out), lambda: text_model(world.text_config).to(device))
+    if wanted("probe"):
+        stage("probe", lambda: stages.probe(world, config, out), lambda: Probe(*world.classes).to(device))
+    world.drop_pictures()
+    if not wanted("image"):
+        return None
+    vae = made["autoencoder"]
+
+    def train_image() -> nn.Module:
+        text = made["contrast"]
+        both = nn.ModuleDict({"unet": stages.image(world, config, out, vae, text), "text": text})
+        return both
+
+    def fresh_image() -> nn.Module:
+        return nn.ModuleDict({"unet": UNet(config.unet), "text": text_model(world.text_config)}).to(device)
+
+    stage("image", train_image, fresh_image)
+    unet, text = made["image"]["unet"], made["image"]["text"]
+    if not wanted("video"):
+        return None
+    stage(
+        "video",
+        lambda: stages.video(world, config, out, vae, text, unet),
+        lambda: UNet(config.unet.with_time()).to(device),
+    )
+    model = ModelConfig(
+        unet=config.unet.with_time(),
+        vae=vae.config,
+        text=world.text_config,
+        schedule=config.schedule,
+        prediction="v",
+        defaults=config.defaults,
+        tokenizer=tokenizer_digest(),
+        about={**ABOUT, "stages": {name: each.__dict__ for name, each in config.stages.items()}},
+    )
+    states = made["video"].state_dict(), vae.state_dict(), text.state_dict()
+    return save_model(out / "diffilm.safetensors", model, *states)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("config", type=Path)
+    parser.add_argument("-o", "--out", type=Path, required=True)
+    parser.add_argument("--device", default=None)
+    parser.add_argument("--stages", default="", help="only these, e.g. autoencoder,contrast")
+    parser.add_argument("--set", action="append", default=[], metavar="SECTION.KEY=VALUE")
+    parser.add_argument("--minutes", action="append", default=[], metavar="STAGE=M", help="end a stage by the clock")
+    args = parser.parse_args()
+    args.out.mkdir(parents=True, exist_ok=True)
+    logging.basicConfig(
+        level=logging.INFO,
+        format="%(asctime)s %(message)s",
+        handlers=[logging.StreamHandler(), logging.FileHandler(args.out / "log.txt")],
+    )
+    try:
+        config = with_settings(read_config(args.config), args.set, args.minutes)
+        made = train(config, args.out, as_device(args.device), [s for s in args.stages.split(",") if s])
+    except DiffilmError as error:
+        raise SystemExit(f"train_model: error: {error}") from error
+    log.info("wrote %s", made or args.out)
+
+
+if __name__ == "__main__":
+    main()
