@@ -78,6 +78,8 @@ def _copy(source: Any, stream: Any, container: Any, video: Any, start: int, dela
     Decoding times are counted anew over all files, `delay` frames ahead, so that they rise across the joints
     although x264 starts short clips with a smaller delay than long ones.
     """
+    import av
+
     step = round(1 / stream.average_rate / stream.time_base)
     count = 0
     for packet in source.demux(stream):
@@ -88,6 +90,9 @@ def _copy(source: Any, stream: Any, container: Any, video: Any, start: int, dela
         packet.duration = step
         packet.stream = video
         packet.time_base = stream.time_base
-        container.mux(packet)
+        try:
+            container.mux(packet)
+        except av.error.FFmpegError as error:
+            raise OSError(error.errno, error.strerror) from error
         count += 1
     return start + count

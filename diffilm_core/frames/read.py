@@ -181,5 +181,5 @@ def _constant_rate(times: list[float]) -> tuple[Fraction, list[int]]:
     marks = [round(time * total / times[-1]) for time in times]
     repeats = [after - before for before, after in pairwise(marks)]
     whole = max(1, round(fps))
-    rounded = abs(total * 1000 / whole - times[-1]) <= 10
+    rounded = abs(total * 1000 / whole - times[-1]) <= min(10, times[-1] / 8)
     return (Fraction(whole) if rounded else fps.limit_denominator(1001)), repeats

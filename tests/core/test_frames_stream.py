@@ -50,7 +50,7 @@ def clip(
     return from_tensor(pixels, fps)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(frames=st.integers(1, 13), chunk=st.integers(1, 20), batch=st.integers(1, 5))
 def test_decoded_frames_are_the_same_at_any_chunk(frames: int, chunk: int, batch: int) -> None:
     torch.manual_seed(0)
@@ -132,7 +132,7 @@ def test_bicubic_is_torchs_antialiased_one_clamped_and_knows_no_chunks() -> None
     assert torch.equal(out.collect(), upscale_bicubic(sharp.rechunk(2), size=(20, 17)).collect())
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(chunk=st.integers(1, 9))
 def test_the_whole_chain_is_the_same_at_any_chunk(chunk: int) -> None:
     torch.manual_seed(1)
