@@ -18,7 +18,7 @@ from .config import StageConfig
 log = logging.getLogger(__name__)
 
 LossFunction = Callable[[int], Tensor]
-"""`step -> scalar loss`; draws its own batch."""
+"""`step -> scalar loss`; draws its own batch from torch's generators, which are seeded with the step."""
 
 
 class Ema:
@@ -104,6 +104,7 @@ class Run:
             group["lr"] = rate * group["scale"]
         for module in self.modules.values():
             module.train()
+        torch.manual_seed(self.step)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == "cuda"):
             loss = loss_of(self.step)
         self.optimizer.zero_grad(set_to_none=True)

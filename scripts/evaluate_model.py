@@ -1,0 +1,116 @@
+"""Judge a model on prompts whose object-place pairs it never saw, with a probe trained on real compositions alone.
+
+    python scripts/evaluate_model.py .runs/shipped/diffilm.safetensors .runs/shipped/probe.safetensors -o docs
+
+Writes OUT/model.json (all figures), OUT/model-stills.jpg (middle frames), OUT/model-clips.jpg (frames of some clips).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from pathlib import Path
+
+import torch
+from einops import rearrange
+from safetensors.torch import load_file
+from torch import Tensor
+from tqdm import tqdm
+
+from diffilm_core.bundle import VideoModel, load_model
+from diffilm_core.sampling.denoiser import Denoiser
+from diffilm_core.sampling.guidance import Guidance
+from diffilm_core.sampling.noise import initial_noise
+from diffilm_core.sampling.samplers import SAMPLERS
+from diffilm_core.sampling.spacing import sigmas_for
+from diffilm_core.training.emoji import SpriteBank
+from diffilm_core.training.pool import to_unit
+from diffilm_core.training.probe import Probe, judge
+from diffilm_core.training.render import SceneRenderer
+from diffilm_core.training.scenes import heldout_prompts, sample_scenes
+from diffilm_core.training.sheet import contact_sheet
+
+
+@torch.no_grad()
+def film(model: VideoModel, prompts: list[str], seeds: list[int], batch: int, cfg: float, steps: int) -> Tensor:
+    """uint8 clips `(n, t, 3, h, w)`, one a prompt, each from its own seed."""
+    d = model.defaults
+    cells = (model.unet.config.in_channels, d.frames, d.height // model.vae.downscale, d.width // model.vae.downscale)
+    sigmas = sigmas_for(model.schedule, steps, d.spacing)
+    clips = []
+    for at in tqdm(range(0, len(prompts), batch), desc="sampling"):
+        some = prompts[at : at + batch]
+        context = model.text.encode([*some, d.negative])
+        rate = torch.full((len(some),), d.fps)
+        cond = {"context": context[:-1], "fps": rate}
+        uncond = {"context": context[-1:].expand(len(some), -1, -1), "fps": rate}
+        guided = Guidance(Denoiser(model.unet, model.schedule, model.prediction), cond, uncond, cfg)
+        noise = torch.cat([initial_noise((1, *cells), seed) for seed in seeds[at : at + batch]])
+        start = (noise * (1 + sigmas[0] ** 2).sqrt()).to(model.device)
+        latents = SAMPLERS[d.sampler](guided, start, sigmas)
+        frames = rearrange(latents, "b c t h w -> (b t) c h w").to(next(model.vae.parameters()).dtype)
+        pixels = torch.cat([model.vae.decode(piece) for piece in frames.split(64)]).float()
+        pixels = ((pixels.clamp(-1, 1) + 1) * 127.5).round().byte().cpu()
+        clips.append(rearrange(pixels, "(b t) c h w -> b t c h w", b=len(some)))
+    return torch.cat(clips)
+
+
+def motion(clips: Tensor) -> float:
+    """Mean absolute difference of neighbouring frames, clips `(n, t, 3, h, w)` uint8, in 8-bit levels."""
+    return float((clips[:, 1:].float() - clips[:, :-1].float()).abs().mean())
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("model", type=Path)
+    parser.add_argument("probe", type=Path)
+    parser.add_argument("-o", "--out", type=Path, default=Path("docs"))
+    parser.add_argument("--bank", default=".cache/sprites.safetensors")
+    parser.add_argument("--device", default=None)
+    parser.add_argument("--count", type=int, default=200)
+    parser.add_argument("--batch", type=int, default=1)
+    parser.add_argument("--cfg", type=float, default=None)
+    parser.add_argument("--steps", type=int, default=None)
+    args = parser.parse_args()
+    args.out.mkdir(parents=True, exist_ok=True)
+    model = load_model(args.model, device=args.device)
+    state = load_file(args.probe)
+    probe = Probe(len(state["objects.bias"]), len(state["places.bias"])).to(model.device)
+    probe.load_state_dict(state)
+    probe.eval()
+    renderer = SceneRenderer(SpriteBank.load(args.bank, model.device), size=model.defaults.width, device=model.device)
+
+    prompts, objects, places = zip(*heldout_prompts(200)[: args.count], strict=True)
+    wanted, where = torch.tensor(objects), torch.tensor(places)
+    cfg, steps = args.cfg or model.defaults.cfg, args.steps or model.defaults.steps
+    began = time.monotonic()
+    clips = film(model, list(prompts), list(range(len(prompts))), args.batch, cfg, steps)
+    middle = clips[:, clips.shape[1] // 2]
+    shuffle = torch.randperm(len(prompts), generator=torch.Generator().manual_seed(0))
+
+    real = sample_scenes(1000, seed=77, split="heldout", subjects=1)
+    pictures = renderer.render(real)
+    moving = sample_scenes(64, seed=78, split="heldout", clips=True)
+    real_clips = renderer.render_clips(moving, frames=model.defaults.frames, fps=model.defaults.fps)
+    figures = {
+        "generated": judge(probe, to_unit(middle), wanted, where),
+        "real, held-out pairs": judge(probe, to_unit(pictures), real.objects[:, 0], real.place),
+        "shuffled prompts": judge(probe, to_unit(middle), wanted[shuffle], where[shuffle]),
+    }
+    result = {
+        "figures": figures,
+        "motion": {"generated": motion(clips), "real": motion(rearrange(real_clips, "b c t h w -> b t c h w").cpu())},
+        "settings": {"prompts": len(prompts), "cfg": cfg, "steps": steps, "device": str(model.device)},
+        "seconds": round(time.monotonic() - began, 1),
+        "fingerprint": model.fingerprint,
+    }
+    (args.out / "model.json").write_text(json.dumps(result, indent=2) + "\n")
+    contact_sheet(middle[:80], args.out / "model-stills.jpg", columns=10, labels=prompts[:80])
+    some = clips[:: max(1, len(clips) // 12)][:12, ::2]
+    contact_sheet(rearrange(some, "b t c h w -> (b t) c h w"), args.out / "model-clips.jpg", columns=some.shape[1])
+    print(json.dumps(result, indent=2))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,71 @@
+"""Proves that a model file comes back as it was written and that every kind of wrong file is named in one line."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from diffilm_core.bundle import load_model, read_model
+from diffilm_core.errors import DiffilmError
+from tests.models import tiny_model
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory):
+    return tiny_model(tmp_path_factory.mktemp("model") / "tiny.safetensors")
+
+
+def test_a_file_comes_back_as_it_was_written(path, tmp_path):
+    model = load_model(path, device="cpu")
+    tensors, config, _ = read_model(path)
+    assert model.size_multiple == 16 and model.window == config.defaults.frames == 4
+    assert model.config == config and model.prediction == "v" and len(model.fingerprint) == 64
+    for name, value in model.unet.state_dict().items():
+        assert torch.equal(value, tensors[f"model.diffusion_model.{name}"].float())
+    for name, value in model.vae.state_dict().items():
+        assert torch.equal(value, tensors[f"first_stage_model.{name}"].float())
+    assert model.text.encode(["a fox in the snow"]).shape == (1, 32, 32)
+    again = tiny_model(tmp_path / "again.safetensors")
+    assert load_model(again, device="cpu").fingerprint == model.fingerprint
+    assert load_model(tiny_model(tmp_path / "other.safetensors", seed=1)).fingerprint != model.fingerprint
+
+
+def one_line(path, **options) -> str:
+    with pytest.raises(DiffilmError) as caught:
+        load_model(path, **options)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_wrong_files_are_named(path, tmp_path):
+    assert "does not exist" in one_line(tmp_path / "none.safetensors")
+    assert "is a folder" in one_line(tmp_path)
+    whole = path.read_bytes()
+    for name, data, message in (
+        ("text", b"Once upon a time there was a fox in the snow.", "no safetensors file"),
+        ("empty", b"", "no safetensors file"),
+        ("header", whole[:500], "truncated"),
+        ("tail", whole[:-1000], "truncated"),
+        ("longer", whole + b"x", "truncated or altered"),
+        ("junk", whole[:8] + b"{" + b"x" * (len(whole) - 9), "header is not valid"),
+    ):
+        file = tmp_path / f"{name}.safetensors"
+        file.write_bytes(data)
+        text = one_line(file)
+        assert message in text and str(file) in text
+
+
+def test_weights_that_are_no_diffilm_model_are_named(path, tmp_path):
+    save_file({"w": torch.zeros(2)}, tmp_path / "other.safetensors")
+    assert "no Diffilm model" in one_line(tmp_path / "other.safetensors")
+    tensors, config, _ = read_model(path)
+    tensors.pop("model.diffusion_model.out.2.bias")
+    save_file(tensors, tmp_path / "less.safetensors", metadata={"diffilm": config.to_json()})
+    assert "UNet does not fit" in one_line(tmp_path / "less.safetensors")
+    save_file(tensors, tmp_path / "odd.safetensors", metadata={"diffilm": '{"unet": 3}'})
+    assert "configuration cannot be read" in one_line(tmp_path / "odd.safetensors")
+
+
+def test_an_unknown_device_is_named(path):
+    assert "device 'abacus' cannot be used" in one_line(path, device="abacus")

@@ -1,0 +1,111 @@
+"""Proves that stage `video` leaves every spatial parameter as it was, to the bit, and never asks for a caption."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from diffilm_core.errors import DiffilmError
+from diffilm_core.models import UNet, is_temporal
+from diffilm_core.training import pool, stages
+from diffilm_core.training.config import StageConfig, read_config
+from diffilm_core.training.loop import Run
+
+CONFIG = read_config(Path(__file__).parents[2] / "configs" / "shipped.toml")
+SMALL = replace(
+    CONFIG,
+    unet=replace(CONFIG.unet, model_channels=16, channel_mult=(2, 2), transformer_depth=(1, 1), context_dim=32),
+    data=replace(CONFIG.data, clips=8, frames=4),
+    stages={**CONFIG.stages, "video": StageConfig(steps=3, batch=2, lr=1e-2, warmup=1)},
+)
+
+
+class SilentText(nn.Module):
+    """A text encoder that refuses all but the empty prompt's tokens."""
+
+    def forward(self, input_ids):
+        assert input_ids.unique().tolist() == [1, 2], "stage video read a caption"
+        return type("Output", (), {"last_hidden_state": torch.ones(*input_ids.shape, 32)})
+
+
+class SilentWorld:
+    """A world whose clips carry no words; asking it for captions is an error."""
+
+    device = torch.device("cpu")
+    data = SMALL.data
+
+    def tokenize(self, texts):
+        assert texts == [""], "stage video read a caption"
+        return torch.tensor([[1] + [2] * 31])
+
+    def clips(self, count, frames, seed):
+        generator = torch.Generator().manual_seed(seed)
+        yield torch.randint(255, (count, 3, frames, 32, 32), generator=generator, dtype=torch.uint8), torch.full(
+            (count,), 8.0
+        )
+
+    def __getattr__(self, name):
+        raise AssertionError(f"stage video asked for {name}")
+
+
+class PlainVae(nn.Module):
+    def encode(self, pixels):
+        return torch.nn.functional.avg_pool2d(pixels, 8).repeat(1, 3, 1, 1)[:, :8]
+
+
+def test_stage_video_trains_temporal_layers_alone_and_reads_no_caption(tmp_path, monkeypatch):
+    monkeypatch.setattr(pool, "captions", None)
+    monkeypatch.setattr(pool, "captioned_scenes", None)
+    torch.manual_seed(0)
+    still = UNet(SMALL.unet)
+    before = {name: value.clone() for name, value in still.state_dict().items()}
+    trained = stages.video(SilentWorld(), SMALL, tmp_path, PlainVae(), SilentText(), still)
+    fresh = UNet(SMALL.unet.with_time()).state_dict()
+    after = trained.state_dict()
+    for name, value in before.items():
+        assert torch.equal(after[name], value), name
+    temporal = [name for name in after if is_temporal(name)]
+    changed = [name for name in temporal if not torch.equal(after[name], fresh[name])]
+    assert len(changed) > len(temporal) * 0.6
+
+
+def test_a_stopped_run_goes_on_to_the_same_parameters(tmp_path):
+    config = StageConfig(steps=10, batch=1, lr=1e-2, warmup=1)
+
+    def run(folder, stop_at=None):
+        folder.mkdir(exist_ok=True)
+        torch.manual_seed(1)
+        model = nn.Linear(4, 1)
+
+        def loss(step):
+            if step == stop_at:
+                raise KeyboardInterrupt
+            return (model(torch.randn(3, 4)) - step).square().mean()
+
+        Run("toy", {"model": model}, config, folder, torch.device("cpu"), save_seconds=-1).train(loss)
+        return model.state_dict()
+
+    whole = run(tmp_path / "whole")
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path / "parts", stop_at=4)
+    parts = run(tmp_path / "parts")
+    assert all(torch.equal(whole[name], parts[name]) for name in whole)
+
+
+def test_a_loss_that_is_not_finite_stops_the_run(tmp_path):
+    model = nn.Linear(1, 1)
+    run = Run("bad", {"model": model}, StageConfig(steps=2, batch=1, lr=1.0), tmp_path, torch.device("cpu"))
+    with pytest.raises(DiffilmError, match="loss is nan at step 2"):
+        run.train(lambda step: model(torch.full((1, 1), float("nan"))).sum())
+    assert not (tmp_path / "bad.ckpt").exists()
+
+
+def test_unknown_keys_in_a_configuration_are_named(tmp_path):
+    text = (Path(__file__).parents[2] / "configs" / "shipped.toml").read_text()
+    (tmp_path / "a.toml").write_text(text.replace("warmup = 500", "warm_up = 500"))
+    with pytest.raises(DiffilmError, match="unknown key 'warm_up'"):
+        read_config(tmp_path / "a.toml")
