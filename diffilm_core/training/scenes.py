@@ -134,7 +134,7 @@ def heldout_prompts(n: int = 200) -> list[tuple[str, int, int]]:
             if thing is not None and len(out) < n:
                 used.add(thing)
                 kind = OBJECTS[thing]
-                out.append((f"{with_article(kind.noun, kind.plural[0])} {place.where[0]}", thing, place.id))
+                out.append((f"{with_article(kind.noun, kind.some[0])} {place.where[0]}", thing, place.id))
         if len(out) == before:
             raise DiffilmError(f"only {before} held-out prompts exist, {n} were asked for: ask for fewer")
     return out

@@ -2,7 +2,8 @@
 
 One line an object: `noun | emoji code | size | where | synonyms`. Size 1 (tiny) .. 5 (huge) is a picture-book size, not a
 real one. Where: g stands on the ground, a flies or hovers, w swims; the first letter is the habit. A capital letter after a
-dash tells where the sprite looks (L left, the default; R right; F towards us). A noun ending in "+" is a plural.
+dash tells where the sprite looks (L left, the default; R right; F towards us). A noun ending in "+" is a plural, in "~" it
+cannot be counted.
 """
 
 from __future__ import annotations
@@ -73,7 +74,7 @@ jellyfish|1fabc|3|w-F|
 crab|1f980|2|gw-F|
 lobster|1f99e|3|gw-F|
 shell|1f41a|1|gw|seashell
-coral|1fab8|2|gw-F|
+coral~|1fab8|2|gw-F|
 snail|1f40c|2|g|
 butterfly|1f98b|2|a-F|
 caterpillar|1f41b|2|g|worm
@@ -153,7 +154,7 @@ pine tree|1f332|5|g-F|fir tree,evergreen
 palm tree|1f334|5|g-F|palm
 cactus|1f335|4|g-F|
 seedling|1f331|2|g-F|sprout
-wheat|1f33e|4|g-F|ear of wheat
+wheat~|1f33e|4|g-F|ear of wheat
 clover|1f340|2|g-F|lucky clover
 maple leaf|1f341|2|g-F|red leaf
 mushroom|1f344|2|g-F|toadstool
@@ -165,7 +166,7 @@ flower|1f33c|3|g-F|white flower,daisy
 tulip|1f337|3|g-F|
 lotus|1fab7|3|gw-F|water lily
 christmas tree|1f384|5|g-F|
-bamboo|1f38d|4|g-F|
+bamboo~|1f38d|4|g-F|
 # food
 apple|1f34e|2|g-F|red apple
 pear|1f350|2|g-F|
@@ -182,32 +183,32 @@ tomato|1f345|2|g-F|
 coconut|1f965|2|g-F|
 eggplant|1f346|2|g-F|
 carrot|1f955|2|g-F|
-corn|1f33d|2|g-F|ear of corn
+corn~|1f33d|2|g-F|ear of corn
 pepper|1f336-fe0f|2|g-F|hot pepper
-broccoli|1f966|2|g-F|
+broccoli~|1f966|2|g-F|
 pumpkin|1f383|3|g-F|jack-o-lantern
-bread|1f35e|2|g-F|loaf of bread
+bread~|1f35e|2|g-F|loaf of bread
 pancakes+|1f95e|3|g-F|
-cheese|1f9c0|2|g-F|piece of cheese
+cheese~|1f9c0|2|g-F|piece of cheese
 hamburger|1f354|3|g-F|burger
 fries+|1f35f|3|g-F|
 pizza|1f355|3|g-F|
 hot dog|1f32d|3|g-F|sausage
 sandwich|1f96a|3|g-F|
 egg|1f95a|2|g-F|
-popcorn|1f37f|3|g-F|
-soup|1f372|3|g-F|pot of soup,stew
+popcorn~|1f37f|3|g-F|bag of popcorn
+soup~|1f372|3|g-F|pot of soup,stew~
 ice cream|1f366|3|g-F|ice cream cone
 donut|1f369|3|g-F|doughnut
 cookie|1f36a|2|g-F|
 birthday cake|1f382|3|g-F|cake
 cupcake|1f9c1|3|g-F|muffin
 pie|1f967|3|g-F|
-chocolate|1f36b|2|g-F|
+chocolate~|1f36b|2|g-F|chocolate bar,bar of chocolate
 lollipop|1f36d|3|g-F|candy
-honey|1f36f|3|g-F|honey pot,pot of honey
-milk|1f95b|3|g-F|glass of milk
-coffee|2615|2|g-F|cup of coffee
+honey~|1f36f|3|g-F|honey pot,pot of honey
+milk~|1f95b|3|g-F|glass of milk
+coffee~|2615|2|g-F|cup of coffee
 teapot|1fad6|3|g-F|
 # vehicle
 car|1f697|4|g|red car
@@ -299,7 +300,7 @@ fire|1f525|3|g-F|campfire
 feather|1fab6|2|ag-F|
 rock|1faa8|3|g-F|stone
 bone|1f9b4|2|g-F|
-treasure|1f4b0|3|g-F|bag of gold,money bag
+treasure~|1f4b0|3|g-F|bag of gold,money bag
 star|2b50|2|a-F|golden star
 sun|1f31e|3|a-F|
 moon|1f319|3|a-F|
@@ -311,10 +312,11 @@ planet|1fa90|3|a-F|
 
 @dataclass(frozen=True)
 class ObjectKind:
-    """One entry of the vocabulary. `names[0]` is the plain noun; `plural[i]` tells that `names[i]` takes no article."""
+    """One entry of the vocabulary. `names[0]` is the plain noun; `some[i]` tells that `names[i]` takes "some", not "a"."""
 
     id: int
     names: tuple[str, ...]
+    some: tuple[bool, ...]
     plural: tuple[bool, ...]
     code: str
     kind: str
@@ -347,7 +349,8 @@ def _parse(table: str) -> tuple[ObjectKind, ...]:
         out.append(
             ObjectKind(
                 id=len(out),
-                names=tuple(n.rstrip("+") for n in names),
+                names=tuple(n.rstrip("+~") for n in names),
+                some=tuple(n[-1] in "+~" for n in names),
                 plural=tuple(n.endswith("+") for n in names),
                 code=code,
                 kind=kind,
@@ -425,9 +428,9 @@ def object_by_name() -> dict[str, int]:
     return {name: o.id for o in reversed(OBJECTS) for name in o.names}
 
 
-def with_article(name: str, plural: bool = False) -> str:
-    """`fox` -> `a fox`, `owl` -> `an owl`, `grapes` (plural) -> `some grapes`."""
-    if plural:
+def with_article(name: str, some: bool = False) -> str:
+    """`fox` -> `a fox`, `owl` -> `an owl`, `grapes`, `milk` (some) -> `some grapes`, `some milk`."""
+    if some:
         return f"some {name}"
     vowel = re.match(r"[aeiou]", name) and not re.match(r"(uni|ufo|eu|one)", name)
     return f"{'an' if vowel else 'a'} {name}"
