@@ -28,9 +28,7 @@ def check_output(path: str | os.PathLike[str], suffixes: Collection[str] = SUFFI
         raise DiffilmError(f"output {path}: it is a folder, expected a file name; give the file another name")
     folder = path.absolute().parent
     if not folder.is_dir():
-        raise DiffilmError(
-            f"output {path}: there is no folder {folder}, expected one to write to; create it first"
-        )
+        raise DiffilmError(f"output {path}: there is no folder {folder}, expected one to write to; create it first")
     try:
         with tempfile.TemporaryFile(dir=folder):
             pass
@@ -48,9 +46,7 @@ def written_whole(path: Path) -> Iterator[Path]:
 
     OSErrors of the body come out as DiffilmError.
     """
-    handle, name = tempfile.mkstemp(
-        prefix=f".{path.stem}.", suffix=f".part{path.suffix}", dir=path.absolute().parent
-    )
+    handle, name = tempfile.mkstemp(prefix=f".{path.stem}.", suffix=f".part{path.suffix}", dir=path.absolute().parent)
     os.close(handle)
     temporary = Path(name)
     try:

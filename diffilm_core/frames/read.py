@@ -72,9 +72,7 @@ def _opened(path: Path) -> Iterator[tuple[Any, Any]]:
     try:
         with av.open(str(path)) as container:
             if not container.streams.video:
-                raise DiffilmError(
-                    f"video {path}: it holds no pictures, expected a video; choose another file"
-                )
+                raise DiffilmError(f"video {path}: it holds no pictures, expected a video; choose another file")
             yield container, container.streams.video[0]
     except av.error.FFmpegError as error:
         raise DiffilmError(

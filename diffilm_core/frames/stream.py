@@ -23,9 +23,7 @@ def as_fps(value: int | float | str | Fraction) -> Fraction:
     except (TypeError, ValueError, OverflowError, ZeroDivisionError):
         fps = Fraction(0)
     if fps <= 0:
-        raise DiffilmError(
-            f"frame rate {value!r}: expected a number above 0; give frames a second, such as 8"
-        )
+        raise DiffilmError(f"frame rate {value!r}: expected a number above 0; give frames a second, such as 8")
     return fps
 
 
@@ -48,9 +46,7 @@ class FrameStream:
         cuts: Iterable[int] = (),
     ) -> None:
         if width < 1 or height < 1:
-            raise DiffilmError(
-                f"frame size {width}x{height}: expected at least 1x1; give a larger width and height"
-            )
+            raise DiffilmError(f"frame size {width}x{height}: expected at least 1x1; give a larger width and height")
         if frames < 1:
             raise DiffilmError(f"clip of {frames} frames: expected at least 1; ask for more frames")
         self.width, self.height, self.frames = int(width), int(height), int(frames)
@@ -140,22 +136,16 @@ def regroup(chunks: Iterable[Tensor], size: int) -> Iterator[Tensor]:
         yield torch.cat(held) if len(held) > 1 else held[0]
 
 
-def from_tensor(
-    frames: Tensor, fps: int | float | str | Fraction, *, cuts: Iterable[int] = ()
-) -> FrameStream:
+def from_tensor(frames: Tensor, fps: int | float | str | Fraction, *, cuts: Iterable[int] = ()) -> FrameStream:
     """A stream over frames `(t, h, w, 3)` (or more channels: the first three) in [0, 1] that are in memory."""
     if frames.ndim != 4 or frames.shape[-1] < 3:
-        raise DiffilmError(
-            f"frames of shape {tuple(frames.shape)}: expected (t, h, w, 3); pass RGB frames in [0, 1]"
-        )
+        raise DiffilmError(f"frames of shape {tuple(frames.shape)}: expected (t, h, w, 3); pass RGB frames in [0, 1]")
 
     def make() -> Iterator[Tensor]:
         for start in range(0, frames.shape[0], CHUNK):
             yield frames[start : start + CHUNK, ..., :3].detach().to("cpu", torch.float32).clamp(0, 1)
 
-    return FrameStream(
-        make, width=frames.shape[2], height=frames.shape[1], fps=fps, frames=frames.shape[0], cuts=cuts
-    )
+    return FrameStream(make, width=frames.shape[2], height=frames.shape[1], fps=fps, frames=frames.shape[0], cuts=cuts)
 
 
 def concat(streams: Sequence[FrameStream]) -> FrameStream:

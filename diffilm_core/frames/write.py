@@ -45,9 +45,7 @@ def write(
     """
     target = check_output(path)
     if not 0 <= crf <= 51:
-        raise DiffilmError(
-            f"crf {crf}: expected 0 (best) to 51 (smallest); 18 is hard to tell from the original"
-        )
+        raise DiffilmError(f"crf {crf}: expected 0 (best) to 51 (smallest); 18 is hard to tell from the original")
     texts = {key: _text(value) for key, value in (metadata or {}).items() if value is not None}
     source = watched(stream, progress, target.name)
     with written_whole(target) as temporary:

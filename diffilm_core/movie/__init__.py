@@ -1,1 +1,22 @@
+"""Movies: a storyboard filmed shot by shot into a folder that can be picked up again, and joined to a file."""
 
+from .film import Film, film
+from .make import make_movie, parse_size
+from .render import RenderSettings, render, shot_stream
+from .sample import ModelSampler, SampleSettings
+from .store import ShotStore, digest_key, movie_folder
+
+__all__ = [
+    "Film",
+    "ModelSampler",
+    "RenderSettings",
+    "SampleSettings",
+    "ShotStore",
+    "digest_key",
+    "film",
+    "make_movie",
+    "movie_folder",
+    "parse_size",
+    "render",
+    "shot_stream",
+]

@@ -135,17 +135,13 @@ def test_mp4_is_tagged_counted_and_starts_fast(tmp_path: Path) -> None:
         context = video.codec_context
         assert (context.name, context.pix_fmt) == ("h264", "yuv420p")
         assert [
-            int(v)
-            for v in (context.colorspace, context.color_primaries, context.color_trc, context.color_range)
+            int(v) for v in (context.colorspace, context.color_primaries, context.color_trc, context.color_range)
         ] == [1] * 4
         assert video.frames == 13 and video.average_rate == Fraction(30000, 1001)
         assert video.duration * video.time_base == Fraction(13 * 1001, 30000)
     data = path.read_bytes()
     assert data.index(b"moov") < data.index(b"mdat")
-    assert (
-        json.loads(read_metadata(path)["comment"]) == {"seed": 3}
-        and read_metadata(path)["title"] == "The fox"
-    )
+    assert json.loads(read_metadata(path)["comment"]) == {"seed": 3} and read_metadata(path)["title"] == "The fox"
     assert read(path).frames == 13 and read(path).fps == Fraction(30000, 1001)
 
 
@@ -180,9 +176,7 @@ def test_animations_look_like_the_clip_loop_and_carry_metadata(tmp_path: Path, s
     from PIL import Image
 
     pixels = moving(10, size=48)
-    path = write(
-        from_tensor(pixels, 8), tmp_path / f"a{suffix}", metadata={"title": "é" * 300, "comment": {"seed": 1}}
-    )
+    path = write(from_tensor(pixels, 8), tmp_path / f"a{suffix}", metadata={"title": "é" * 300, "comment": {"seed": 1}})
     with Image.open(path) as image:
         assert image.n_frames == 10 and image.info["loop"] == 0
     got = read(path).collect()

@@ -43,9 +43,7 @@ class TinyDecoder(nn.Module):
         return self.net(z) * 1.5
 
 
-def clip(
-    frames: int, *, fps: float | Fraction = 8, seed: int = 0, size: tuple[int, int] = (5, 4)
-) -> FrameStream:
+def clip(frames: int, *, fps: float | Fraction = 8, seed: int = 0, size: tuple[int, int] = (5, 4)) -> FrameStream:
     pixels = torch.rand(frames, size[1], size[0], 3, generator=torch.Generator().manual_seed(seed))
     return from_tensor(pixels, fps)
 
@@ -87,9 +85,7 @@ def test_decode_gives_the_decoders_pixels() -> None:
     target=st.fractions(1, 60, max_denominator=1001),
     chunk=st.integers(1, 9),
 )
-def test_blend_never_mixes_two_shots(
-    lengths: list[int], source: Fraction, target: Fraction, chunk: int
-) -> None:
+def test_blend_never_mixes_two_shots(lengths: list[int], source: Fraction, target: Fraction, chunk: int) -> None:
     shots = [from_tensor(torch.full((n, 2, 2, 3), float(i) / 4), source) for i, n in enumerate(lengths)]
     film = concat(shots)
     out = interpolate_blend(film.rechunk(chunk), target)
@@ -124,9 +120,7 @@ def test_bicubic_is_torchs_antialiased_one_clamped_and_knows_no_chunks() -> None
     sharp = from_tensor(steps, 8)
     out = upscale_bicubic(sharp, 1.7)
     assert (out.width, out.height) == (20, 17)
-    want = torch.nn.functional.interpolate(
-        steps.permute(0, 3, 1, 2), (17, 20), mode="bicubic", antialias=True
-    )
+    want = torch.nn.functional.interpolate(steps.permute(0, 3, 1, 2), (17, 20), mode="bicubic", antialias=True)
     assert want.max() > 1
     assert torch.allclose(out.collect(), want.clamp(0, 1).permute(0, 2, 3, 1), atol=1e-6)
     assert torch.equal(out.collect(), upscale_bicubic(sharp.rechunk(2), size=(20, 17)).collect())

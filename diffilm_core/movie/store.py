@@ -1,0 +1,186 @@
+"""The movie's folder: sampled latents and finished shots under their keys, and a manifest of what is what.
+
+    NAME.diffilm/
+      manifest.json            the storyboard, the settings, and the keys of every shot
+      latents/KEY.safetensors  `latents (c, t, h, w)`; key and digest in its metadata
+      shots/KEY.mp4            a finished shot
+      shots/KEY.json           its size and digest, written after it: the shot counts when both agree
+
+A key is the digest of all that decides the pixels, so a file is either right or missing. Every file appears whole.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..errors import DiffilmError
+from ..frames import written_whole
+
+log = logging.getLogger(__name__)
+
+VERSION = 1
+KEY_LENGTH = 40
+STALE_SECONDS = 3600
+
+
+def digest_key(settings: Mapping[str, Any]) -> str:
+    """The sha256 (hex) of the canonical JSON of `settings`: plain values, fractions, paths' text, nested as needed."""
+    return hashlib.sha256(
+        json.dumps(settings, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=_plain).encode()
+    ).hexdigest()
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, (Fraction, torch.dtype, torch.device)):
+        return str(value)
+    raise TypeError(f"{type(value).__name__} has no canonical form for a key")
+
+
+def movie_folder(out: str | os.PathLike[str]) -> Path:
+    """Where the movie `out` keeps its parts: `OUT-stem.diffilm` beside it."""
+    out = Path(out)
+    return out.with_name(f"{out.stem}.diffilm")
+
+
+class ShotStore:
+    """Latents and finished shots of one movie under their keys; safe to open by several runs at once.
+
+    A file that is truncated or altered is named in a warning, removed, and reported as missing. Raises DiffilmError
+    when the folder cannot be made or written to, or was made by a newer Diffilm.
+    """
+
+    def __init__(self, folder: str | os.PathLike[str]) -> None:
+        self.folder = Path(folder)
+        self._latents, self._shots = self.folder / "latents", self.folder / "shots"
+        try:
+            for part in (self._latents, self._shots):
+                part.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise DiffilmError(
+                f"cannot make the movie's folder {self.folder} ({error.strerror}): expected a place to write to; "
+                "choose another output"
+            ) from error
+        for part in (self.folder, self._latents, self._shots):
+            remove_stale(part, "")
+        self.manifest()
+
+    def latents_path(self, key: str) -> Path:
+        return self._latents / f"{key[:KEY_LENGTH]}.safetensors"
+
+    def segment_path(self, key: str) -> Path:
+        return self._shots / f"{key[:KEY_LENGTH]}.mp4"
+
+    def latents(self, key: str) -> Tensor | None:
+        """The clip stored under `key`, `(c, t, h, w)` on the CPU, or None."""
+        path = self.latents_path(key)
+        if not path.is_file():
+            return None
+        from ..checkpoints.files import read_tensors
+
+        try:
+            tensors, metadata = read_tensors(path)
+            latents = tensors["latents"]
+            if metadata.get("key") != key or metadata.get("sha256") != _tensor_digest(latents):
+                raise DiffilmError("its contents are not what was stored")
+        except (DiffilmError, KeyError, OSError) as error:
+            _discard(path, error)
+            return None
+        return latents
+
+    def put_latents(self, key: str, latents: Tensor, about: Mapping[str, str] | None = None) -> None:
+        """Stores a clip's latents; `about` are texts for people who look into the file."""
+        from safetensors.torch import save_file
+
+        latents = latents.detach().to("cpu").contiguous()
+        metadata = {"format": "pt", **(about or {}), "key": key, "sha256": _tensor_digest(latents)}
+        with written_whole(self.latents_path(key)) as temporary:
+            save_file({"latents": latents}, str(temporary), metadata=metadata)
+
+    def segment(self, key: str) -> Path | None:
+        """The finished shot stored under `key`, or None."""
+        path = self.segment_path(key)
+        record = path.with_suffix(".json")
+        if not path.is_file() or not record.is_file():
+            return None
+        try:
+            wanted = json.loads(record.read_bytes())
+            if wanted["key"] != key or wanted["sha256"] != _file_digest(path):
+                raise ValueError("its contents are not what was stored")
+        except (ValueError, KeyError, TypeError, OSError) as error:
+            _discard(path, error)
+            return None
+        return path
+
+    def put_segment(self, key: str, write: Callable[[Path], Any], about: Mapping[str, Any] | None = None) -> Path:
+        """Has `write(path)` write the finished shot, then records it."""
+        path = self.segment_path(key)
+        path.with_suffix(".json").unlink(missing_ok=True)
+        write(path)
+        _write_json(path.with_suffix(".json"), {**(about or {}), "key": key, "sha256": _file_digest(path)})
+        return path
+
+    def manifest(self) -> dict[str, Any]:
+        """What the last run wrote with `put_manifest`; empty where there is none or it is damaged."""
+        path = self.folder / "manifest.json"
+        if not path.is_file():
+            return {}
+        try:
+            found = json.loads(path.read_bytes())
+            version = found["version"]
+        except (ValueError, KeyError, TypeError, OSError) as error:
+            _discard(path, error)
+            return {}
+        if version != VERSION:
+            raise DiffilmError(
+                f"{path} has version {version!r}, expected {VERSION}: another Diffilm made it; update Diffilm, or "
+                "choose another output"
+            )
+        return found
+
+    def put_manifest(self, contents: Mapping[str, Any]) -> Path:
+        """Writes the manifest: plain values, for people and for tools."""
+        path = self.folder / "manifest.json"
+        _write_json(path, {"version": VERSION, **contents})
+        return path
+
+
+def remove_stale(folder: Path, stem: str) -> None:
+    """Removes what killed runs left: temporary files of `written_whole` for `stem` that nobody wrote to for an hour."""
+    for path in folder.glob(f".{stem}*.part.*"):
+        with suppress(OSError):
+            if time.time() - path.stat().st_mtime > STALE_SECONDS:
+                path.unlink()
+
+
+def _discard(path: Path, reason: Exception) -> None:
+    log.warning("%s is damaged and is made again: %s", path, " ".join(str(reason).split()))
+    with suppress(OSError):
+        path.unlink()
+
+
+def _write_json(path: Path, contents: Mapping[str, Any]) -> None:
+    with written_whole(path) as temporary:
+        temporary.write_text(json.dumps(contents, ensure_ascii=False, indent=2, default=_plain), encoding="utf-8")
+
+
+def _tensor_digest(tensor: Tensor) -> str:
+    form = f"{tensor.dtype}{tuple(tensor.shape)}".encode()
+    return hashlib.sha256(form + tensor.contiguous().view(torch.uint8).numpy().tobytes()).hexdigest()
+
+
+def _file_digest(path: Path) -> str:
+    from ..checkpoints.files import file_digest
+
+    return file_digest(path)
