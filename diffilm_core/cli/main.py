@@ -1,0 +1,170 @@
+"""What the command understands, and how it ends: 0 done, 1 failed on the way, 2 wrong input, 130 Ctrl-C."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import re
+import sys
+from collections.abc import Sequence
+from fractions import Fraction
+from typing import NoReturn
+
+from .. import __version__
+from ..errors import Cancelled, DiffilmError
+from .output import CommandFailed, complain, say
+
+MAX_SEED = 2**64 - 1
+EPILOG = """examples:
+  diffilm movie stories/the_fox.txt -o movie.mp4 --style watercolor
+  diffilm plan stories/the_fox.txt
+  diffilm clip "a fox in the snow"
+  diffilm run workflows/api/story_to_movie.json --server http://127.0.0.1:8188 -o out
+"""
+
+
+class Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line; the usage is a `--help` away."""
+
+    def error(self, message: str) -> NoReturn:
+        complain(f"{message} (`{self.prog} --help` tells more)")
+        raise SystemExit(2)
+
+
+def _size(text: str) -> tuple[int, int]:
+    match = re.fullmatch(r"\s*(\d{1,6})\s*[xX×*]\s*(\d{1,6})\s*", text)
+    if not match or not int(match[1]) or not int(match[2]):
+        raise argparse.ArgumentTypeError(f"size is {text!r}, expected WIDTHxHEIGHT in pixels, such as 128x128")
+    return int(match[1]), int(match[2])
+
+
+def _whole(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number") from None
+
+
+def _count(text: str) -> int:
+    value = _whole(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{value} given, expected a whole number of at least 1")
+    return value
+
+
+def _seed(text: str) -> int:
+    value = _whole(text)
+    if not 0 <= value <= MAX_SEED:
+        raise argparse.ArgumentTypeError(f"{value} given, expected 0 to 2**64 - 1")
+    return value
+
+
+def _rate(text: str) -> Fraction:
+    try:
+        rate = Fraction(text.strip())
+    except (ValueError, ZeroDivisionError):
+        rate = Fraction(0)
+    if not 0 < rate <= 1000:
+        raise argparse.ArgumentTypeError(f"{text!r} given, expected frames a second above 0, such as 8 or 30000/1001")
+    return rate
+
+
+def _text(text: str) -> str:
+    if not text.strip():
+        raise argparse.ArgumentTypeError("it is empty, expected a few words")
+    return text
+
+
+def _add_shot_options(parser: argparse.ArgumentParser) -> None:
+    """What decides the plan."""
+    parser.add_argument("--seed", type=_seed, default=0, metavar="N", help="the same seed gives the same frames (0)")
+    parser.add_argument("--frames", type=_count, metavar="N", help="frames of a shot (the model's: 16)")
+    parser.add_argument("--fps", type=_rate, metavar="N", help="frames a second that are sampled (the model's: 8)")
+    parser.add_argument("--style", default="", metavar="TEXT", help="words added to every prompt: watercolor, ...")
+
+
+def _add_model_options(parser: argparse.ArgumentParser) -> None:
+    """What decides the pixels besides."""
+    parser.add_argument(
+        "--size", type=_size, metavar="WxH", help="of a sampled frame, in pixels (the model's: 128x128)"
+    )
+    parser.add_argument("--steps", type=_count, metavar="N", help="sampling steps (the model's)")
+    parser.add_argument("--model", metavar="PATH", help="a Diffilm model file (the one that ships)")
+    parser.add_argument("--device", metavar="D", help="cpu, cuda, cuda:1, mps, ... (a GPU where there is one)")
+
+
+def build_parser() -> argparse.ArgumentParser:
+    parser = Parser(
+        prog="diffilm",
+        description="Turns a story into a movie.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"diffilm {__version__}")
+    parser.add_argument("-v", "--verbose", action="store_true", help="tell what is being done")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    movie = commands.add_parser("movie", help="a story into a movie of many shots")
+    movie.add_argument("story", metavar="STORY.txt", help="a plain text file, or the JSON of `diffilm plan --json`")
+    movie.add_argument("-o", "--output", default="movie.mp4", metavar="FILE", help=".mp4, .gif or .webp (movie.mp4)")
+    _add_shot_options(movie)
+    _add_model_options(movie)
+
+    plan = commands.add_parser("plan", help="the shots that a story would give, without filming them")
+    plan.add_argument("story", metavar="STORY.txt", help="a plain text file; a shot for each sentence")
+    plan.add_argument("--json", action="store_true", help="the storyboard as JSON")
+    _add_shot_options(plan)
+
+    clip = commands.add_parser("clip", help="one clip from one prompt")
+    clip.add_argument("prompt", type=_text, metavar="PROMPT", help="what the clip shows")
+    clip.add_argument("-o", "--output", metavar="FILE", help=".mp4, .gif or .webp (a GIF named after the prompt)")
+    _add_shot_options(clip)
+    _add_model_options(clip)
+
+    run = commands.add_parser("run", help="an API-format workflow on a ComfyUI server")
+    run.add_argument("workflow", metavar="WORKFLOW.json", help="exported from ComfyUI with Export (API)")
+    run.add_argument("--server", default="http://127.0.0.1:8188", metavar="URL", help="(http://127.0.0.1:8188)")
+    run.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        dest="changes",
+        metavar="NODE.INPUT=VALUE",
+        help="change an input; NODE is an id, a title or a class; VALUE is JSON or text; may be given many times",
+    )
+    run.add_argument("-o", "--output", default=".", metavar="DIR", help="where what it made goes (this folder)")
+    return parser
+
+
+def _dispatch(arguments: argparse.Namespace) -> int:
+    if arguments.command == "run":
+        from .run import run
+
+        return run(arguments)
+    from . import film
+
+    return {"movie": film.movie, "plan": film.plan, "clip": film.clip}[arguments.command](arguments)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; the exit status."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        arguments = build_parser().parse_args(argv)
+        logging.basicConfig(level=logging.INFO if arguments.verbose else logging.WARNING, format="diffilm: %(message)s")
+        return _dispatch(arguments)
+    except DiffilmError as error:
+        complain(str(error))
+        return 2
+    except CommandFailed as error:
+        complain(str(error))
+        return 1
+    except (KeyboardInterrupt, Cancelled):
+        say("diffilm: stopped", error=True)
+        return 130
+    except BrokenPipeError:  # the reader of our output has gone, as with `diffilm plan story.txt | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
