@@ -26,7 +26,7 @@ SKIES: dict[str, list[tuple[float, Colour]]] = {
     "sunset": [(0, (74, 62, 142)), (38, (190, 88, 130)), (66, (246, 140, 92)), (92, (255, 214, 130))],
     "night": [(0, (10, 14, 46)), (55, (28, 38, 92)), (92, (62, 78, 140))],
 }
-TINTS: dict[str, Colour] = {"day": (1, 1, 1), "sunset": (1.02, 0.78, 0.66), "night": (0.36, 0.42, 0.70)}
+TINTS: dict[str, Colour] = {"day": (1, 1, 1), "sunset": (1.02, 0.78, 0.66), "night": (0.42, 0.49, 0.78)}
 
 
 def smooth(edge0: float, edge1: float, x: Array) -> Array:

@@ -74,4 +74,4 @@ PLACES: tuple[Place, ...] = (
 )
 
 # How much of the hour falls on a subject: (time, rgb) factors. Milder than the backdrop's, so that it stays recognisable.
-SUBJECT_LIGHT = ((1.0, 1.0, 1.0), (0.66, 0.70, 0.90), (1.02, 0.88, 0.78))
+SUBJECT_LIGHT = ((1.0, 1.0, 1.0), (0.74, 0.77, 0.95), (1.02, 0.88, 0.78))

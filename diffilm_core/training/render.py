@@ -52,7 +52,7 @@ class SceneRenderer:
     """
 
     def __init__(
-        self, bank: SpriteBank, size: int = 128, device: torch.device | str | None = None, *, variants: int = 12, seed: int = 0
+        self, bank: SpriteBank, size: int = 128, device: torch.device | str | None = None, *, variants: int = 16, seed: int = 0
     ) -> None:
         if size < 16:
             raise DiffilmError(f"size was {size}, expected at least 16 pixels: use 128 for the model that ships")
@@ -104,9 +104,11 @@ class SceneRenderer:
         for index in (1, 2):
             image = _over(image, self._layer(layers, s, t, index))
         rain, snow, fog = ((s.weather == w).float()[:, None, None, None] for w in (1, 2, 3))
+        hour = self.light[s.time][..., None, None] * torch.where((s.time == 1)[:, None, None, None], 0.30, 0.78)
+        overcast = hour * image.new_tensor([0.88, 0.94, 1.0])[:, None, None]
+        image = image + (overcast - image) * (0.80 * rain + 0.55 * snow)
         y = ((torch.arange(self.size, device=self.device) + 0.5) / self.size).repeat(f)[:, None]
-        mist = torch.where((s.time == 1)[:, None, None, None], 0.34, 0.88)
-        mist = mist * self.light[s.time][..., None, None] if f else mist
+        mist = self.light[s.time][..., None, None] * torch.where((s.time == 1)[:, None, None, None], 0.36, 0.88)
         image = image + (mist - image) * fog * 0.66
         image = _over(image, self._layer(layers, s, t, 3))
         image = image + (mist - image) * fog * (0.62 - 0.42 * y)
@@ -115,7 +117,7 @@ class SceneRenderer:
         image = _over(image, self._layer(layers, s, t, 4))
         grey = image.mean(1, keepdim=True)
         dull = image + (grey - image) * 0.35
-        image = image + (dull * image.new_tensor([0.76, 0.82, 0.90])[:, None, None] - image) * rain
+        image = image + (dull * image.new_tensor([0.82, 0.87, 0.94])[:, None, None] - image) * rain
         image = image + (dull * 0.97 + 0.02 - image) * snow * 0.7
         draw_rain(image, (s.weather == 1).nonzero()[:, 0], t, s.grain)
         draw_snow(image, (s.weather == 2).nonzero()[:, 0], t, s.grain)

@@ -3,7 +3,7 @@
 The way through the training data:
 
     bank = SpriteBank.load(".cache/sprites.safetensors")                   # emoji.py
-    renderer = SceneRenderer(bank, size=128, device=device, variants=12)   # render.py: paints its backdrops first
+    renderer = SceneRenderer(bank, size=128, device=device, variants=16)   # render.py: paints its backdrops first
     scenes = sample_scenes(512, seed=7, split="train")                     # SceneBatch on the CPU
     pixels = renderer.render(scenes)                                       # uint8 (n, 3, 128, 128)
     clips = renderer.render_clips(sample_scenes(32, seed=8, clips=True), frames=16, fps=8)
@@ -101,6 +101,11 @@ class SceneBatch:
         """The scenes of a slice, or of indices."""
         return SceneBatch(**{f.name: getattr(self, f.name)[index] for f in fields(self)})
 
+    @property
+    def objects(self) -> Tensor:
+        """(n, 2) ids of the first and the second subject, -1 for none."""
+        return torch.stack([self.object, self.other], 1)
+
     def to(self, device: torch.device | str) -> SceneBatch:
         return SceneBatch(**{f.name: getattr(self, f.name).to(device) for f in fields(self)})
 
@@ -178,16 +183,25 @@ def _facts() -> dict[str, Tensor]:
 
 
 def sample_scenes(
-    n: int, *, seed: int, split: str = "train", clips: bool = False, pairs: float = 0.25, empty: float = 0.03
+    n: int,
+    *,
+    seed: int,
+    split: str = "train",
+    subjects: int | None = None,
+    clips: bool = False,
+    pairs: float = 0.25,
+    empty: float = 0.03,
 ) -> SceneBatch:
     """n random scenes on the CPU; the same seed gives the same scenes, and fewer of them are the first of more.
 
     split: "train" never composes a held-out pair, "heldout" has only held-out subjects, "all" composes everything.
-    clips: subjects move more and their animations run more often. pairs, empty: shares of scenes with a second subject,
-    and with none at all. Raises DiffilmError on an unknown split.
+    clips: the sprites' animations run more often. subjects: 1 or 2 in every scene; None mixes them, with the shares `pairs`
+    of scenes with two and `empty` of scenes with none ("heldout" has no empty ones). Raises DiffilmError on an unknown split.
     """
     if split not in SPLITS:
         raise DiffilmError(f'split was "{split}", expected one of {", ".join(SPLITS)}')
+    if subjects is not None:
+        pairs, empty = float(subjects == 2), 0.0
     f = _facts()
     generator = torch.Generator().manual_seed(seed)
     columns = iter(torch.rand(n, _COLUMNS, generator=generator).unbind(1))
@@ -200,10 +214,11 @@ def sample_scenes(
 
     thing = (u() * len(OBJECTS)).long().clamp(max=len(OBJECTS) - 1)
     place = _pick(_allowed(split)[thing], u())
-    second = _pick(_allowed("train" if split == "heldout" else split).T[place], u())
+    mates = _allowed("train" if split == "heldout" else split).T[place]
+    second = _pick(mates.scatter(1, thing[:, None], 0.0), u())
     share, two = u(), u()
     bare = share < empty if split != "heldout" else torch.zeros(n, dtype=torch.bool)
-    double = (two < pairs) & ~bare & (second != thing)
+    double = (two < pairs) & ~bare
     time = _pick(_TIMES, u()) * f["has_time"][place]
     weather = _pick(_WEATHERS * f["weathers"][place] + 1e-9, u())
     first_left = u() < 0.5

@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterable
 from pathlib import Path
 
-WINDOW = 32
+WINDOW = 32  # tokens of the shipped text encoder's context; the files do not limit the length, callers split
 START, END = "<|startoftext|>", "<|endoftext|>"
 SUFFIX = "</w>"
 # CLIP's splitting of text into words (Radford et al. 2021).
@@ -23,7 +23,7 @@ def byte_symbols() -> list[str]:
     return [chr(b) for b in plain] + [chr(256 + i) for i in range(len(rest))]
 
 
-def train_tokenizer(lines: Iterable[str], folder: str | Path, *, size: int = 4000, window: int = WINDOW) -> Path:
+def train_tokenizer(lines: Iterable[str], folder: str | Path, *, size: int = 4000) -> Path:
     """Learn about `size` tokens from lines of text and write the tokenizer's files to `folder`.
 
     The folder loads with `transformers.CLIPTokenizer.from_pretrained` and as a ComfyUI tokenizer path.
@@ -49,10 +49,10 @@ def train_tokenizer(lines: Iterable[str], folder: str | Path, *, size: int = 400
     pairs = [tuple(m.split(" ")) if isinstance(m, str) else tuple(m) for m in merges]
     pairs = pairs[: size - 2 - 2 * len(symbols)]
     tokens = [*symbols, *(s + SUFFIX for s in symbols), *(a + b for a, b in pairs), START, END]
-    return _write(Path(folder), list(dict.fromkeys(tokens)), pairs, window)
+    return _write(Path(folder), list(dict.fromkeys(tokens)), pairs)
 
 
-def _write(folder: Path, tokens: list[str], pairs: list[tuple[str, ...]], window: int) -> Path:
+def _write(folder: Path, tokens: list[str], pairs: list[tuple[str, ...]]) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     special = {"bos_token": START, "eos_token": END, "unk_token": END, "pad_token": END}
     config = {
@@ -60,7 +60,7 @@ def _write(folder: Path, tokens: list[str], pairs: list[tuple[str, ...]], window
         "add_prefix_space": False,
         "do_lower_case": True,
         "errors": "replace",
-        "model_max_length": window,
+        "model_max_length": 8192,
         "tokenizer_class": "CLIPTokenizer",
     }
     vocabulary = {token: i for i, token in enumerate(tokens)}

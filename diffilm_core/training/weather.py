@@ -43,13 +43,13 @@ def draw_snow(image: Tensor, rows: Tensor, t: Tensor, grain: Tensor) -> None:
     x, y, seconds = _coordinates(image, t[rows])
     grain = grain[rows][:, None, None]
     total = torch.zeros((), device=image.device)
-    for layer, (cells, speed, radius) in enumerate(((15, 0.13, 0.14), (10, 0.18, 0.15), (7, 0.24, 0.15))):
+    for layer, (cells, speed, radius) in enumerate(((17, 0.13, 0.10), (12, 0.18, 0.11), (8, 0.24, 0.11))):
         sway = 0.25 * torch.sin(1.7 * seconds + 3.0 * layer + 5.0 * y + 6.3 * grain)
         gx, gy = x * cells + sway, (y - speed * seconds) * cells + 64
         cx, cy = gx.floor(), gy.floor()
         seed = grain + layer
         px, py = 0.22 + 0.56 * _hash(cx, cy, seed), 0.22 + 0.56 * _hash(cy, cx, seed + 0.5)
-        there = _hash(cx + 3, cy + 5, seed) < 0.62
+        there = _hash(cx + 3, cy + 5, seed) < 0.50
         distance = ((gx - cx - px) ** 2 + (gy - cy - py) ** 2).sqrt()
         total = total + (1.5 - distance / radius).clamp(0, 1) * there
-    image[rows] += (1.0 - image[rows]) * 0.92 * total.clamp(0, 1)[:, None]
+    image[rows] += (1.0 - image[rows]) * 0.90 * total.clamp(0, 1)[:, None]
