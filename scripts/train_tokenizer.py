@@ -1,7 +1,7 @@
 """Train the shipped tokenizer from captions, the example stories and public-domain children's prose.
 
-    python scripts/fetch_data.py --prose
-    python scripts/train_tokenizer.py            # writes diffilm_core/assets/tokenizer
+python scripts/fetch_data.py --prose
+python scripts/train_tokenizer.py            # writes diffilm_core/assets/tokenizer
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from diffilm_core.training.captions import NAMES, captions
 from diffilm_core.training.scenes import sample_scenes
 from diffilm_core.training.tokenizer import train_tokenizer
 from diffilm_core.training.vocabulary import OBJECTS
 
+ROOT = Path(__file__).resolve().parents[1]
 BOOKS = ("bryant-stories.txt", "carroll-alice.txt", "burgess-busterbrown.txt")
 
 

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 
-from .backdrops import HORIZON, _grass, _ground, _hills, _scatter, _tree_row
-from .painter import HEIGHT, SKIES, WIDTH, Colour, Painter, smooth
+from .painter import HEIGHT, SKIES, WIDTH, At, Colour, Painter, Pen, smooth
+from .scenery import HORIZON, grass, ground, hills, scatter, tree_row
 
 FLOOR = 92.0
 
 
 def river(p: Painter) -> None:
     p.open_sky()
-    _hills(p, [(150, 196, 160), (118, 186, 116)], [HORIZON - 8, HORIZON], 12)
-    _tree_row(p, ["tree", "pine", "tree"], 10, HORIZON + 5, (18, 32), (150, 205, 165), 0.2)
-    _ground(p, (92, 172, 78), (136, 204, 92), np.asarray(HORIZON + 3.0))
+    hills(p, [(150, 196, 160), (118, 186, 116)], [HORIZON - 8, HORIZON], 12)
+    tree_row(p, ["tree", "pine", "tree"], 10, HORIZON + 5, (18, 32), (150, 205, 165), 0.2)
+    ground(p, (92, 172, 78), (136, 204, 92), np.asarray(HORIZON + 3.0))
     depth = (p.y - HORIZON - 3).clip(0)
     bend, start = p.uniform(16, 26), p.uniform(80, 144)
     middle = start + bend * np.sin(depth / 13 + p.uniform(0, 6)) * np.exp(-depth / 60)
@@ -28,9 +28,16 @@ def river(p: Painter) -> None:
     bottom = p.below(np.asarray(126.0), 4)
     p.paint("ground", (104, 180, 80), bottom)
     p.paint("ground", (196, 168, 112), 0.9 * np.exp(-(((p.y - 123.5) / 1.6) ** 2)))
-    p.stamp("ground", "tree", p.uniform(-4, 24) if p.chance(0.5) else WIDTH - p.uniform(-4, 24), 112, p.uniform(54, 70), shadow=0.3)
-    _scatter(p, ["rock", "rock", "herb"], 8, 122, 136, (7, 14))
-    _grass(p, (70, 150, 66), 110)
+    p.stamp(
+        "ground",
+        "tree",
+        p.uniform(-4, 24) if p.chance(0.5) else WIDTH - p.uniform(-4, 24),
+        112,
+        p.uniform(54, 70),
+        shadow=0.3,
+    )
+    scatter(p, ["rock", "rock", "herb"], 8, 122, 136, (7, 14))
+    grass(p, (70, 150, 66), 110)
 
 
 def underwater(p: Painter) -> None:
@@ -56,7 +63,7 @@ def underwater(p: Painter) -> None:
     for x in (p.uniform(0, 46), p.uniform(WIDTH - 46, WIDTH), p.uniform(0, WIDTH)):
         p.stamp("ground", "coral", x, p.uniform(108, 116), p.uniform(22, 38), shadow=0.2)
     _kelp(p, "ground", 5, 112, (26, 58), (44, 150, 92))
-    _scatter(p, ["shell", "rock"], 8, 112, 140, (6, 13))
+    scatter(p, ["shell", "rock"], 8, 112, 140, (6, 13))
     for _ in range(26):
         x, y, r = p.uniform(0, WIDTH), p.uniform(6, 100), p.uniform(0.8, 2.4)
         d = np.sqrt((p.x - x) ** 2 + (p.y - y) ** 2)
@@ -86,7 +93,11 @@ def space(p: Painter) -> None:
         p.stamp("clouds", str(name), p.uniform(16, WIDTH - 16), p.uniform(24, 66), size, flip=False)
     line = 104 + ((p.x[:1] - WIDTH / 2) / 34) ** 2 * 0.9 + (p.ridge(0, 2.4, 60) - 0)
     dust = (p.noise(8, 4)[..., None] - 0.5) * 26
-    p.paint("ground", np.clip(p.mix((206, 208, 222), (118, 120, 142), np.clip((p.y - line) / 44, 0, 1)) + dust, 0, 255), p.below(line, 0.8))
+    p.paint(
+        "ground",
+        np.clip(p.mix((206, 208, 222), (118, 120, 142), np.clip((p.y - line) / 44, 0, 1)) + dust, 0, 255),
+        p.below(line, 0.8),
+    )
     for _ in range(15):
         y = p.uniform(110, 142)
         x, r = p.uniform(0, WIDTH), p.uniform(2.5, 7.5) * (0.5 + (y - 104) / 50)
@@ -98,14 +109,34 @@ def sky(p: Painter) -> None:
     p.open_sky(low=74)
     if p.time == "day" and p.chance(0.35):
         r = np.sqrt((p.x - WIDTH / 2) ** 2 + (p.y - 128) ** 2)
-        bands: list[Colour] = [(150, 90, 220), (70, 130, 240), (80, 210, 120), (255, 230, 90), (255, 160, 60), (244, 80, 90)]
+        bands: list[Colour] = [
+            (150, 90, 220),
+            (70, 130, 240),
+            (80, 210, 120),
+            (255, 230, 90),
+            (255, 160, 60),
+            (244, 80, 90),
+        ]
         for i, colour in enumerate(bands):
             p.paint("sky", colour, 0.5 * np.exp(-(((r - 84 - 3.2 * i) / 2.0) ** 2)))
     shade = {"day": (1.0, 1.0, 1.0), "sunset": (1.0, 0.80, 0.76), "night": (0.62, 0.66, 0.86)}[p.time]
-    for layer, y, count, size, fade in (("far", 104, 9, (44, 66), 0.42), ("ground", 126, 11, (50, 76), 0.0), ("front", 158, 6, (30, 44), 0.0)):
+    for layer, y, count, size, fade in (
+        ("far", 104, 9, (44, 66), 0.42),
+        ("ground", 126, 11, (50, 76), 0.0),
+        ("front", 158, 6, (30, 44), 0.0),
+    ):
         for _ in range(count):
             big = p.uniform(*size)
-            p.stamp(layer, "cloud", p.uniform(-8, WIDTH + 8), y + p.uniform(-4, 14), big, tint=shade, fade=(190, 216, 248), haze=fade)
+            p.stamp(
+                layer,
+                "cloud",
+                p.uniform(-8, WIDTH + 8),
+                y + p.uniform(-4, 14),
+                big,
+                tint=shade,
+                fade=(190, 216, 248),
+                haze=fade,
+            )
     white = np.array((250, 252, 255)) * np.array(shade)
     base = 116 + 3 * np.sin(p.x[:1] / 11 + p.uniform(0, 6)) + 2 * np.sin(p.x[:1] / 5)
     puff = p.mix(white, np.array((196, 214, 246)) * np.array(shade), smooth(116, 150, p.y + 16 * p.noise(26, 8, 2)))
@@ -115,12 +146,19 @@ def sky(p: Painter) -> None:
 def _room(p: Painter, wall: Colour, floor: Colour) -> None:
     shade = 1.05 - 0.15 * p.down(0, FLOOR)[..., None] - 0.10 * ((p.x - WIDTH / 2) / WIDTH)[..., None] ** 2 * 4
     p.paint("far", np.clip(np.asarray(wall) * shade, 0, 255) * np.ones((p.height, p.width, 1)))
-    p.paint("ground", p.mix(np.asarray(floor) * 0.88, np.asarray(floor) * 1.06, p.down(FLOOR, HEIGHT)).clip(0, 255), p.below(np.asarray(FLOOR)))
+    p.paint(
+        "ground",
+        p.mix(np.asarray(floor) * 0.88, np.asarray(floor) * 1.06, p.down(FLOOR, HEIGHT)).clip(0, 255),
+        p.below(np.asarray(FLOOR)),
+    )
 
 
 def _window(p: Painter, x: float, y: float, w: float, h: float, frame: Colour) -> None:
     """A window that shows the hour's sky; painted after the tint, as light does not fall on it."""
-    colours, tone = SKIES[p.time], tuple(int(c) for c in np.asarray(frame) * {"day": 1.0, "sunset": 0.85, "night": 0.6}[p.time])
+    colours, tone = (
+        SKIES[p.time],
+        tuple(int(c) for c in np.asarray(frame) * {"day": 1.0, "sunset": 0.85, "night": 0.6}[p.time]),
+    )
     stars = [(p.uniform(x - w / 2 + 2, x + w / 2 - 2), p.uniform(y - h / 2 + 2, y + h / 2 - 2)) for _ in range(12)]
 
     def panes() -> None:
@@ -139,7 +177,7 @@ def _window(p: Painter, x: float, y: float, w: float, h: float, frame: Colour) -
             beam = (255, 240, 190) if p.time == "day" else (255, 190, 120)
             p.paint("ground", beam, 0.28 * p.blob(x, 122, w * 0.9, 12, 0.9))
 
-    def bars(pen, at) -> None:  # type: ignore[no-untyped-def]
+    def bars(pen: Pen, at: At) -> None:
         pen.rectangle(at(x - w / 2, y - h / 2, x + w / 2, y + h / 2), outline=tone, width=int(at(2.4)[0]))
         pen.line(at(x, y - h / 2, x, y + h / 2), fill=tone, width=int(at(1.5)[0]))
         pen.line(at(x - w / 2, y, x + w / 2, y), fill=tone, width=int(at(1.5)[0]))
@@ -157,12 +195,16 @@ def kitchen(p: Painter) -> None:
     # the floor's checks, in perspective
     depth = (p.y - FLOOR + 5).clip(1)
     checks = np.sin((p.x - WIDTH / 2) / depth * 3.4) * np.sin(58 / depth * 3.0 + 1.2)
-    p.paint("ground", p.mix((206, 110, 84), (190, 92, 70), p.down(FLOOR, HEIGHT)), 0.9 * smooth(-0.05, 0.05, checks) * p.below(np.asarray(FLOOR)))
+    p.paint(
+        "ground",
+        p.mix((206, 110, 84), (190, 92, 70), p.down(FLOOR, HEIGHT)),
+        0.9 * smooth(-0.05, 0.05, checks) * p.below(np.asarray(FLOOR)),
+    )
     front = [(246, 246, 244), (120, 176, 200), (232, 180, 110), (130, 186, 150)][int(p.rng.integers(4))]
     left, right = p.uniform(-20, 6), WIDTH - p.uniform(-20, 6)
     window = p.uniform(86, 138)
 
-    def cupboards(pen, at) -> None:  # type: ignore[no-untyped-def]
+    def cupboards(pen: Pen, at: At) -> None:
         body, line = tuple(front), tuple(int(c * 0.82) for c in front)
         for x in np.arange(left, right, 27):
             pen.rectangle(at(x, 72, x + 26, FLOOR + 4), fill=body, outline=line, width=int(at(0.8)[0]))
@@ -177,7 +219,14 @@ def kitchen(p: Painter) -> None:
     p.draw("far", cupboards)
     for x in np.arange(p.uniform(8, 26), WIDTH - 6, 25):
         if abs(x - window) > 14 or p.chance(0.4):
-            p.stamp("far", str(p.rng.choice(["teapot", "pot", "bread", "jar", "potted", "pan"])), float(x), 68.5, p.uniform(14, 19), flip=False)
+            p.stamp(
+                "far",
+                str(p.rng.choice(["teapot", "pot", "bread", "jar", "potted", "pan"])),
+                float(x),
+                68.5,
+                p.uniform(14, 19),
+                flip=False,
+            )
     _window(p, window, 34, 40, 34, (250, 250, 248))
     p.paint("ground", (60, 40, 30), 0.35 * np.exp(-(((p.y - FLOOR - 1) / 2.5) ** 2)) * p.below(np.asarray(FLOOR)))
 
@@ -196,7 +245,11 @@ def bedroom(p: Painter) -> None:
     window, bed = WIDTH / 2 + side * p.uniform(6, 30), WIDTH / 2 - side * p.uniform(56, 74)
     rug = p.jitter([(226, 92, 110), (86, 146, 214), (242, 186, 84)][int(p.rng.integers(3))], 10)
     p.paint("ground", rug, p.blob(WIDTH / 2, 124, 64, 13, 0.03))
-    p.paint("ground", np.minimum(rug * 1.3, 255), 0.8 * (p.blob(WIDTH / 2, 124, 55, 10.6, 0.03) - p.blob(WIDTH / 2, 124, 50, 9.4, 0.03)))
+    p.paint(
+        "ground",
+        np.minimum(rug * 1.3, 255),
+        0.8 * (p.blob(WIDTH / 2, 124, 55, 10.6, 0.03) - p.blob(WIDTH / 2, 124, 50, 9.4, 0.03)),
+    )
     p.stamp("ground", "bed", bed, 112, p.uniform(72, 84), shadow=0.3, flip=side < 0)
     if p.chance(0.7):
         p.stamp("far", "picture", WIDTH / 2 + side * p.uniform(54, 64), 46, p.uniform(22, 28), flip=False)
@@ -205,11 +258,25 @@ def bedroom(p: Painter) -> None:
     curtain = tuple(int(c) for c in rug)
     _window(p, window, 44, 38, 44, (252, 250, 246))
 
-    def curtains(pen, at) -> None:  # type: ignore[no-untyped-def]
+    def curtains(pen: Pen, at: At) -> None:
         k = {"day": 1.0, "sunset": 0.85, "night": 0.6}[p.time]
         tone = tuple(int(c * k) for c in curtain)
         for s in (-1, 1):
-            pen.polygon(at(window + s * 25, 18, window + s * 10, 18, window + s * 16, 50, window + s * 15, 72, window + s * 25, 72), fill=tone)
+            pen.polygon(
+                at(
+                    window + s * 25,
+                    18,
+                    window + s * 10,
+                    18,
+                    window + s * 16,
+                    50,
+                    window + s * 15,
+                    72,
+                    window + s * 25,
+                    72,
+                ),
+                fill=tone,
+            )
         pen.rectangle(at(window - 28, 16, window + 28, 18.5), fill=(140, 100, 70))
 
     p.glow(lambda: p.draw("far", curtains))

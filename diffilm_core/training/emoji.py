@@ -1,7 +1,8 @@
 """The sprite bank: Fluent emoji (MIT) as trimmed, foot-aligned sprites, stills and animations, in one small file.
 
-Sprites are squares of `SIDE` pixels: the picture is trimmed to its alpha, its longer side fills the square less a margin of
-two pixels, it is centred across and stands on the bottom margin. In memory colours are premultiplied by alpha.
+Sprites are squares of `SIDE` pixels: the picture is trimmed to its alpha, its longer side fills the square less a
+margin of two pixels, it is centred across and stands on the bottom margin. In memory colours are premultiplied by
+alpha.
 """
 
 from __future__ import annotations
@@ -12,7 +13,9 @@ import logging
 import tarfile
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -52,7 +55,8 @@ class SpriteBank:
     props: dict[str, int]
 
     def to(self, device: torch.device | str) -> SpriteBank:
-        return replace(self, **{k: v.to(device) for k, v in vars(self).items() if isinstance(v, Tensor)})
+        moved: dict[str, Any] = {k: v.to(device) for k, v in vars(self).items() if isinstance(v, Tensor)}
+        return replace(self, **moved)
 
     def prop(self, name: str) -> np.ndarray:
         """One prop or still as float32 (side, side, 4), premultiplied, in [0, 1]."""
@@ -146,12 +150,16 @@ def _box(alpha: np.ndarray) -> Box:
 
 
 def _fit(image: Image.Image, box: Box) -> Image.Image:
-    """`box` of the RGBA image, scaled into the square: longer side full, centred across, standing on the bottom margin."""
+    """`box` of the RGBA image, scaled into the square: longer side full, centred across, standing on the
+    bottom margin.
+    """
     inner = SIDE - 2 * MARGIN
     scale = inner / max(box[2] - box[0], box[3] - box[1])
     size = max(1, round((box[2] - box[0]) * scale)), max(1, round((box[3] - box[1]) * scale))
     square = Image.new("RGBA", (SIDE, SIDE))
-    square.paste(image.crop(box).resize(size, Image.Resampling.LANCZOS), ((SIDE - size[0]) // 2, SIDE - MARGIN - size[1]))
+    square.paste(
+        image.crop(box).resize(size, Image.Resampling.LANCZOS), ((SIDE - size[0]) // 2, SIDE - MARGIN - size[1])
+    )
     return square
 
 
@@ -212,4 +220,4 @@ def _join(blobs: list[bytes]) -> tuple[Tensor, Tensor]:
 
 def _split(data: Tensor, ends: Tensor) -> list[bytes]:
     whole, starts = data.numpy().tobytes(), [0, *ends.tolist()]
-    return [whole[a:b] for a, b in zip(starts[:-1], starts[1:], strict=True)]
+    return [whole[a:b] for a, b in pairwise(starts)]

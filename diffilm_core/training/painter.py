@@ -1,7 +1,8 @@
 """A small painter of picture-book backdrops: five premultiplied RGBA layers in numpy, seen from a camera that pans.
 
-Coordinates are units of 1/128 of the frame's height: the canvas is WIDTH x HEIGHT units, a little more than the frame, so
-that the camera can move. Colours are 0..255 triples. Layers from far to near: sky, clouds, far, ground, front.
+Coordinates are units of 1/128 of the frame's height: the canvas is WIDTH x HEIGHT units, a little more than the
+frame, so that the camera can move. Colours are 0..255 triples. Layers from far to near: sky, clouds, far, ground,
+front.
 """
 
 from __future__ import annotations
@@ -18,8 +19,10 @@ LAYERS = ("sky", "clouds", "far", "ground", "front")
 FRAME_TOP = (HEIGHT - 128) / 2
 SUPER = 3
 
-Colour = Sequence[float]
 Array = np.ndarray
+Pen = ImageDraw.ImageDraw
+Colour = Sequence[float] | Array
+At = Callable[..., list[float]]
 
 SKIES: dict[str, list[tuple[float, Colour]]] = {
     "day": [(0, (64, 142, 235)), (50, (128, 194, 250)), (92, (214, 238, 252))],
@@ -63,7 +66,8 @@ class Painter:
             sx, sy = cell_x / 2**octave, (cell_y or cell_x) / 2**octave
             grid = self.rng.random((int(HEIGHT / sy) + 4, int(WIDTH / sx) + 4)).astype(np.float32)
             image = Image.fromarray(grid).resize(
-                (round(grid.shape[1] * sx * self.scale), round(grid.shape[0] * sy * self.scale)), Image.Resampling.BICUBIC
+                (round(grid.shape[1] * sx * self.scale), round(grid.shape[0] * sy * self.scale)),
+                Image.Resampling.BICUBIC,
             )
             total += np.asarray(image)[: self.height, : self.width] * 0.5**octave
             weight += 0.5**octave
@@ -81,7 +85,7 @@ class Painter:
         return smooth(-soft, soft, self.y - line)
 
     # -- paint ----------------------------------------------------------------------------------------------------
-    def paint(self, layer: str, colour: Colour | Array, mask: Array | float = 1.0) -> None:
+    def paint(self, layer: str, colour: Colour, mask: Array | float = 1.0) -> None:
         """Lay a colour (3,) or (h, w, 3) over a layer where mask is 1."""
         image = self.layers[layer]
         mask = np.broadcast_to(np.asarray(mask, np.float32), image.shape[:2])[..., None]
@@ -89,11 +93,12 @@ class Painter:
         image[..., :3] += np.asarray(colour, np.float32) / 255 * mask
         image[..., 3:] += mask
 
-    def mix(self, top: Colour | Array, bottom: Colour | Array, amount: Array) -> Array:
+    def mix(self, top: Colour, bottom: Colour, amount: Array) -> Array:
         """Colours (h, w, 3) between top (amount 0) and bottom (amount 1)."""
-        return np.asarray(top, np.float32) + (
-            np.asarray(bottom, np.float32) - np.asarray(top, np.float32)
-        ) * np.clip(amount, 0, 1)[..., None]
+        return (
+            np.asarray(top, np.float32)
+            + (np.asarray(bottom, np.float32) - np.asarray(top, np.float32)) * np.clip(amount, 0, 1)[..., None]
+        )
 
     def down(self, y0: float, y1: float) -> Array:
         return np.clip((self.y - y0) / (y1 - y0), 0, 1)
@@ -110,8 +115,20 @@ class Painter:
         return 1 - smooth(1 - soft, 1.0 + 0.6 / max(min(rx, ry), 0.6), d)
 
     def stamp(
-        self, layer: str, name: str, x: float, foot: float, size: float, *, tint: Colour = (1, 1, 1), fade: Colour | None = None,
-        haze: float = 0.0, flip: bool | None = None, shadow: float = 0.0, alpha: float = 1.0, squash: float = 1.0,
+        self,
+        layer: str,
+        name: str,
+        x: float,
+        foot: float,
+        size: float,
+        *,
+        tint: Colour = (1, 1, 1),
+        fade: Colour | None = None,
+        haze: float = 0.0,
+        flip: bool | None = None,
+        shadow: float = 0.0,
+        alpha: float = 1.0,
+        squash: float = 1.0,
     ) -> None:
         """A prop sprite standing at (x, foot); haze in [0, 1] mixes it towards the colour `fade`."""
         sprite = self.bank.prop(name)
@@ -121,8 +138,13 @@ class Painter:
             self.paint(layer, (20, 25, 40), shadow * self.blob(x, foot, size * 0.42, size * 0.09))
         pixels = max(2, round(size * self.scale)), max(2, round(size * squash * self.scale))
         planes = [Image.fromarray(np.ascontiguousarray(sprite[..., c])) for c in range(4)]
-        small = np.stack([np.asarray(p.resize(pixels, Image.Resampling.BOX if pixels[0] < 40 else Image.Resampling.BILINEAR))
-                          for p in planes], -1)
+        small = np.stack(
+            [
+                np.asarray(p.resize(pixels, Image.Resampling.BOX if pixels[0] < 40 else Image.Resampling.BILINEAR))
+                for p in planes
+            ],
+            -1,
+        )
         small = np.clip(small, 0, 1)
         small[..., :3] *= np.asarray(tint, np.float32)
         if fade is not None:
@@ -137,12 +159,16 @@ class Painter:
             cut = patch[y0 - top : y1 - top, x0 - left : x1 - left]
             image[y0:y1, x0:x1] = image[y0:y1, x0:x1] * (1 - cut[..., 3:]) + cut
 
-    def draw(self, layer: str, shapes: Callable[[ImageDraw.ImageDraw, Callable], None]) -> None:
-        """Vector shapes, antialiased: `shapes(pen, at)` draws with pen; at(x, y, ...) turns units into its coordinates."""
+    def draw(self, layer: str, shapes: Callable[[Pen, At], None]) -> None:
+        """Vector shapes, antialiased: `shapes(pen, at)` draws with pen; at(x, y, ...) turns units into its
+        coordinates.
+        """
         factor = self.scale * SUPER
         board = Image.new("RGBA", (self.width * SUPER, self.height * SUPER))
         shapes(ImageDraw.Draw(board), lambda *v: [float(a) * factor for a in v])
-        small = np.asarray(board.convert("RGBa").resize((self.width, self.height), Image.Resampling.BOX), np.float32) / 255
+        small = (
+            np.asarray(board.convert("RGBa").resize((self.width, self.height), Image.Resampling.BOX), np.float32) / 255
+        )
         image = self.layers[layer]
         image *= 1 - small[..., 3:]
         image += small
@@ -163,7 +189,9 @@ class Painter:
         elif self.time == "sunset":
             y, r = self.uniform(low - 22, low - 4), self.uniform(13, 19)
             self.paint("sky", (255, 226, 150), 0.85 * self.blob(x, y, 4.5 * r, 3.4 * r))
-            self.paint("sky", self.mix((255, 246, 190), (255, 176, 92), self.down(y - r, y + r)), self.blob(x, y, r, r, 0.05))
+            self.paint(
+                "sky", self.mix((255, 246, 190), (255, 176, 92), self.down(y - r, y + r)), self.blob(x, y, r, r, 0.05)
+            )
         elif self.time == "night":
             self.stars(70, low + 16)
             y, r = self.uniform(22, 34), self.uniform(10, 15)
@@ -175,7 +203,9 @@ class Painter:
                 size = self.uniform(26, 52)
                 shade = {"day": (1, 1, 1), "sunset": (1, 0.72, 0.68), "night": (0.34, 0.40, 0.66)}[self.time]
                 alpha = 0.92 if self.time == "day" else 0.75
-                self.stamp("clouds", "cloud", self.uniform(0, WIDTH), self.uniform(20, low - 8), size, tint=shade, alpha=alpha)
+                self.stamp(
+                    "clouds", "cloud", self.uniform(0, WIDTH), self.uniform(20, low - 8), size, tint=shade, alpha=alpha
+                )
 
     def stars(self, count: int, bottom: float, layer: str = "sky") -> None:
         for _ in range(count):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from . import backdrops, backdrops_rooms
+from . import backdrops, backdrops_rooms, backdrops_town
 from .painter import Painter
 
 TIMES = ("day", "night", "sunset")
@@ -17,8 +17,8 @@ class Place:
     """One place.
 
     name: the plain noun; where: prepositional phrases that finish "a fox ..."; nouns: what "... at night" alone can be;
-    weathers: those that can be; has_time: whether day and night are to be seen; foot: where subjects stand, as shares of
-    the frame's height from its top; water: "", "surface" (subjects float half sunk) or "under";
+    weathers: those that can be; has_time: whether day and night are to be seen; foot: where subjects stand, as
+    shares of the frame's height from its top; water: "", "surface" (subjects float half sunk) or "under";
     indoors; warp: how far waves move each layer (sky, clouds, far, ground, front), in shares of the frame.
     """
 
@@ -39,39 +39,146 @@ _DRY = ("clear",)
 _STILL = (0.0, 0.0, 0.0, 0.0, 0.0)
 
 PLACES: tuple[Place, ...] = (
-    Place(0, "meadow", backdrops.meadow, ("in the meadow", "in a green meadow", "on the grass", "in a meadow full of flowers"),
-          ("a meadow", "a green meadow", "a field of flowers")),
-    Place(1, "forest", backdrops.forest, ("in the forest", "in the woods", "among the trees", "in a deep forest"),
-          ("a forest", "the woods", "a deep forest")),
-    Place(2, "snow", backdrops.snow, ("in the snow", "in the deep snow", "on the snow", "in a snowy field"),
-          ("a snowy field", "a field of snow"), ("clear", "snow", "fog")),
-    Place(3, "beach", backdrops.beach, ("on the beach", "on a sandy beach", "at the beach", "on the shore"),
-          ("a beach", "a sandy beach", "a beach with palm trees"), warp=(0, 0, 0.007, 0, 0)),
-    Place(4, "desert", backdrops.desert, ("in the desert", "on the desert sand", "among the dunes", "in a hot desert"),
-          ("a desert", "the desert", "a desert of sand dunes"), ("clear", "fog"), warp=_STILL),
-    Place(5, "city", backdrops.city, ("in the city", "in the town", "on a city street", "in a big city"),
-          ("a city", "a big city", "a city street"), warp=_STILL),
-    Place(6, "sea", backdrops.sea, ("in the sea", "on the sea", "in the ocean", "on the waves of the sea"),
-          ("the sea", "the ocean", "the wide sea"), foot=(0.84, 0.92), water="surface", warp=(0, 0, 0, 0.010, 0.014)),
-    Place(7, "underwater", backdrops_rooms.underwater, ("under the sea", "under water", "at the bottom of the sea", "underwater"),
-          ("the bottom of the sea", "an underwater world"), _DRY, water="under", warp=(0.004, 0.008, 0.008, 0.004, 0.012)),
-    Place(8, "mountains", backdrops.mountains, ("in the mountains", "on the mountain", "high in the mountains", "among the mountains"),
-          ("the mountains", "snowy mountains", "high mountains"), warp=_STILL),
-    Place(9, "kitchen", backdrops_rooms.kitchen, ("in the kitchen", "in a cosy kitchen", "on the kitchen floor"),
-          ("a kitchen", "a cosy kitchen"), _DRY, indoors=True, warp=_STILL),
-    Place(10, "bedroom", backdrops_rooms.bedroom, ("in the bedroom", "in a cosy bedroom", "on the bedroom rug"),
-          ("a bedroom", "a cosy bedroom"), _DRY, indoors=True, warp=_STILL),
-    Place(11, "space", backdrops_rooms.space, ("in space", "in outer space", "on the moon", "far away in space"),
-          ("outer space", "space"), _DRY, has_time=False, warp=_STILL),
-    Place(12, "farm", backdrops.farm, ("on the farm", "at the farm", "near the red barn", "on a little farm"),
-          ("a farm", "a farm with a red barn")),
-    Place(13, "sky", backdrops_rooms.sky, ("in the sky", "in the clouds", "on a cloud", "high up in the sky"),
-          ("the sky", "a sky full of clouds"), ("clear", "rain"), foot=(0.74, 0.88), warp=_STILL),
-    Place(14, "river", backdrops_rooms.river, ("by the river", "at the river", "beside the stream", "on the river bank"),
-          ("a river", "a winding river"), foot=(0.87, 0.93), warp=(0, 0, 0, 0.004, 0.006)),
-    Place(15, "garden", backdrops.garden, ("in the garden", "in a flower garden", "behind the house in the garden"),
-          ("a garden", "a flower garden")),
+    Place(
+        0,
+        "meadow",
+        backdrops.meadow,
+        ("in the meadow", "in a green meadow", "on the grass", "in a meadow full of flowers"),
+        ("a meadow", "a green meadow", "a field of flowers"),
+    ),
+    Place(
+        1,
+        "forest",
+        backdrops.forest,
+        ("in the forest", "in the woods", "among the trees", "in a deep forest"),
+        ("a forest", "the woods", "a deep forest"),
+    ),
+    Place(
+        2,
+        "snow",
+        backdrops.snow,
+        ("in the snow", "in the deep snow", "on the snow", "in a snowy field"),
+        ("a snowy field", "a field of snow"),
+        ("clear", "snow", "fog"),
+    ),
+    Place(
+        3,
+        "beach",
+        backdrops.beach,
+        ("on the beach", "on a sandy beach", "at the beach", "on the shore"),
+        ("a beach", "a sandy beach", "a beach with palm trees"),
+        warp=(0, 0, 0.007, 0, 0),
+    ),
+    Place(
+        4,
+        "desert",
+        backdrops.desert,
+        ("in the desert", "on the desert sand", "among the dunes", "in a hot desert"),
+        ("a desert", "the desert", "a desert of sand dunes"),
+        ("clear", "fog"),
+        warp=_STILL,
+    ),
+    Place(
+        5,
+        "city",
+        backdrops_town.city,
+        ("in the city", "in the town", "on a city street", "in a big city"),
+        ("a city", "a big city", "a city street"),
+        warp=_STILL,
+    ),
+    Place(
+        6,
+        "sea",
+        backdrops.sea,
+        ("in the sea", "on the sea", "in the ocean", "on the waves of the sea"),
+        ("the sea", "the ocean", "the wide sea"),
+        foot=(0.84, 0.92),
+        water="surface",
+        warp=(0, 0, 0, 0.010, 0.014),
+    ),
+    Place(
+        7,
+        "underwater",
+        backdrops_rooms.underwater,
+        ("under the sea", "under water", "at the bottom of the sea", "underwater"),
+        ("the bottom of the sea", "an underwater world"),
+        _DRY,
+        water="under",
+        warp=(0.004, 0.008, 0.008, 0.004, 0.012),
+    ),
+    Place(
+        8,
+        "mountains",
+        backdrops.mountains,
+        ("in the mountains", "on the mountain", "high in the mountains", "among the mountains"),
+        ("the mountains", "snowy mountains", "high mountains"),
+        warp=_STILL,
+    ),
+    Place(
+        9,
+        "kitchen",
+        backdrops_rooms.kitchen,
+        ("in the kitchen", "in a cosy kitchen", "on the kitchen floor"),
+        ("a kitchen", "a cosy kitchen"),
+        _DRY,
+        indoors=True,
+        warp=_STILL,
+    ),
+    Place(
+        10,
+        "bedroom",
+        backdrops_rooms.bedroom,
+        ("in the bedroom", "in a cosy bedroom", "on the bedroom rug"),
+        ("a bedroom", "a cosy bedroom"),
+        _DRY,
+        indoors=True,
+        warp=_STILL,
+    ),
+    Place(
+        11,
+        "space",
+        backdrops_rooms.space,
+        ("in space", "in outer space", "on the moon", "far away in space"),
+        ("outer space", "space"),
+        _DRY,
+        has_time=False,
+        warp=_STILL,
+    ),
+    Place(
+        12,
+        "farm",
+        backdrops_town.farm,
+        ("on the farm", "at the farm", "near the red barn", "on a little farm"),
+        ("a farm", "a farm with a red barn"),
+    ),
+    Place(
+        13,
+        "sky",
+        backdrops_rooms.sky,
+        ("in the sky", "in the clouds", "on a cloud", "high up in the sky"),
+        ("the sky", "a sky full of clouds"),
+        ("clear", "rain"),
+        foot=(0.74, 0.88),
+        warp=_STILL,
+    ),
+    Place(
+        14,
+        "river",
+        backdrops_rooms.river,
+        ("by the river", "at the river", "beside the stream", "on the river bank"),
+        ("a river", "a winding river"),
+        foot=(0.87, 0.93),
+        warp=(0, 0, 0, 0.004, 0.006),
+    ),
+    Place(
+        15,
+        "garden",
+        backdrops_town.garden,
+        ("in the garden", "in a flower garden", "behind the house in the garden"),
+        ("a garden", "a flower garden"),
+    ),
 )
 
-# How much of the hour falls on a subject: (time, rgb) factors. Milder than the backdrop's, so that it stays recognisable.
+# How much of the hour falls on a subject: (time, rgb) factors. Milder than the backdrop's, so that it stays
+# recognisable.
 SUBJECT_LIGHT = ((1.0, 1.0, 1.0), (0.74, 0.77, 0.95), (1.02, 0.88, 0.78))

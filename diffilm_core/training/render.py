@@ -52,7 +52,13 @@ class SceneRenderer:
     """
 
     def __init__(
-        self, bank: SpriteBank, size: int = 128, device: torch.device | str | None = None, *, variants: int = 16, seed: int = 0
+        self,
+        bank: SpriteBank,
+        size: int = 128,
+        device: torch.device | str | None = None,
+        *,
+        variants: int = 16,
+        seed: int = 0,
     ) -> None:
         if size < 16:
             raise DiffilmError(f"size was {size}, expected at least 16 pixels: use 128 for the model that ships")
@@ -82,7 +88,9 @@ class SceneRenderer:
             parts.append(self._frames(part, torch.zeros(len(part), 1, device=self.device))[:, :, 0])
         return torch.cat(parts)
 
-    def render_clips(self, scenes: SceneBatch, frames: int = 16, fps: float | Tensor = 8, *, chunk: int | None = None) -> Tensor:
+    def render_clips(
+        self, scenes: SceneBatch, frames: int = 16, fps: float | Tensor = 8, *, chunk: int | None = None
+    ) -> Tensor:
         """uint8 (n, 3, frames, size, size); fps is a number or (n,), the middle of the clip is t = 0."""
         chunk = chunk or (16 if self.device.type == "cuda" else 2)
         rates = torch.as_tensor(fps, dtype=torch.float32).expand(len(scenes)).to(self.device)
@@ -116,8 +124,8 @@ class SceneRenderer:
         image = image + (mist - image) * fog * 0.10
         image = _over(image, self._layer(layers, s, t, 4))
         grey = image.mean(1, keepdim=True)
-        dull = image + (grey - image) * 0.35
-        image = image + (dull * image.new_tensor([0.82, 0.87, 0.94])[:, None, None] - image) * rain
+        dull = image + (grey - image) * 0.16
+        image = image + (dull * image.new_tensor([0.86, 0.90, 0.95])[:, None, None] - image) * rain
         image = image + (dull * 0.97 + 0.02 - image) * snow * 0.7
         draw_rain(image, (s.weather == 1).nonzero()[:, 0], t, s.grain)
         draw_snow(image, (s.weather == 2).nonzero()[:, 0], t, s.grain)
@@ -158,12 +166,16 @@ class SceneRenderer:
 
     def _pose(self, s: SceneBatch, t: Tensor, first: bool) -> dict[str, Tensor]:
         """Where the subject is at every time: x, foot, ground, wide, tall, angle as (n, f)."""
-        pick = (lambda a, b: a if first else b)  # noqa: E731
+        pick = lambda a, b: a if first else b  # noqa: E731
         thing = pick(s.object, s.other)
         motion = pick(s.motion, s.other_motion)[:, None]
         rate, turn = s.rate[:, None], 2 * math.pi * pick(s.phase, s.other_phase)[:, None]
         speed = s.speed[:, None] * (1.0 if first else 0.0)
-        size, x0, foot0 = pick(s.size, s.other_size)[:, None], pick(s.x, s.other_x)[:, None], pick(s.foot, s.other_foot)[:, None]
+        size, x0, foot0 = (
+            pick(s.size, s.other_size)[:, None],
+            pick(s.x, s.other_x)[:, None],
+            pick(s.foot, s.other_foot)[:, None],
+        )
         vehicle = self.boat[thing][:, None]
         x = x0 + (speed - s.pan[:, None]) * t
         stride = torch.sin(math.pi * 2.0 * rate * t + turn)
@@ -176,12 +188,21 @@ class SceneRenderer:
         angle = torch.where(motion == WALK, stride * torch.where(vehicle, 0.008, 0.045), still)
         angle = torch.where(motion == SWAY, wave * 0.13, angle)
         angle = torch.where(motion == FLOAT, torch.cos(2 * math.pi * 0.6 * rate * t + turn) * 0.06, angle)
-        breath = torch.where(motion == HOP, (leap - 0.35) * 0.09, 0.012 * torch.sin(2 * math.pi * 0.8 * rate * t + turn))
+        breath = torch.where(
+            motion == HOP, (leap - 0.35) * 0.09, 0.012 * torch.sin(2 * math.pi * 0.8 * rate * t + turn)
+        )
         grow = torch.where(motion == APPROACH, torch.exp(0.22 * t), 1 + still) * torch.exp(s.zoom_rate[:, None] * t)
         ground = 0.5 + (foot0 + 0.05 * (grow - 1) - 0.5)
         tall, foot = size * grow * (1 + breath), ground - (lift + bob) * size / 0.5
         lean = pick(s.angle, -s.angle)[:, None]
-        return {"x": x, "foot": foot, "ground": ground, "wide": size * grow * (1 - breath), "tall": tall, "angle": angle + lean}
+        return {
+            "x": x,
+            "foot": foot,
+            "ground": ground,
+            "wide": size * grow * (1 - breath),
+            "tall": tall,
+            "angle": angle + lean,
+        }
 
     def _texture(self, s: SceneBatch, t: Tensor, first: bool) -> tuple[Tensor, Tensor]:
         """Sprites (n, f, 4, side, side) in [0, 1] and how much larger their squares are than the object, (n, 1)."""

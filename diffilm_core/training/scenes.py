@@ -7,7 +7,8 @@ The way through the training data:
     scenes = sample_scenes(512, seed=7, split="train")                     # SceneBatch on the CPU
     pixels = renderer.render(scenes)                                       # uint8 (n, 3, 128, 128)
     clips = renderer.render_clips(sample_scenes(32, seed=8, clips=True), frames=16, fps=8)
-                                                                           # uint8 (n, 3, 16, 128, 128); fps: float or (n,)
+                                                                           # uint8 (n, 3, 16, 128, 128); fps: float or
+                                                                           # (n,)
     words = captions(scenes, seed=7)                                       # captions.py: list[str], one a scene
     prompts = heldout_prompts(200)                                         # [(prompt, object id, place id)]
 
@@ -54,12 +55,12 @@ _COLUMNS = 48
 class SceneBatch:
     """n scenes; every field is a tensor (n,). Lengths are shares of the frame, times seconds; t = 0 is a clip's middle.
 
-    object, other: ids of the subject and a second one, -1 for none; place, time, weather; variant: a free number that picks the
-    backdrop; size, x, foot: the subject's height, the middle and the height of its foot from the top; flip, angle (radians);
-    playing, phase: the sprite's own animation runs (where it has one) and where it is at t = 0; motion (see MOTIONS),
-    speed (frames' widths a second, signed), rate (Hz); other_*: the same for the second subject; camera_x, camera_y in
-    [-1, 1] of the backdrop's slack, pan (widths a second), zoom, zoom_rate (1/s, of its logarithm); mirror: the backdrop is
-    mirrored; drift of the clouds; grain: a number in [0, 1) that seeds rain and snowflakes; gain of the exposure.
+    object, other: ids of the subject and a second one, -1 for none; place, time, weather; variant: a free number that
+    picks the backdrop. size, x, foot: the subject's height, its middle and the height of its foot from the top; flip;
+    angle (radians); playing, phase: the sprite animation runs (where it has one), and where it is at t = 0; motion
+    (see MOTIONS), speed (widths a second, signed), rate (Hz); other_*: the same for the second one. camera_x, camera_y
+    in [-1, 1] of the backdrop's slack; pan (widths a second); zoom; zoom_rate (1/s, of its logarithm); mirror: the
+    backdrop is mirrored; drift of the clouds; grain in [0, 1) seeds rain and snowflakes; gain of the exposure.
     """
 
     object: Tensor
@@ -116,8 +117,8 @@ def _hash(*words: str) -> int:
 
 @lru_cache
 def heldout_pairs() -> frozenset[tuple[int, int]]:
-    """(object id, place id) that are never composed in the split "train": one or two places of every object, by hash."""
-    pairs = set()
+    """(object id, place id) never composed in the split "train": one or two places of every object, by hash."""
+    pairs: set[tuple[int, int]] = set()
     for thing in OBJECTS:
         ranked = sorted(PLACES, key=lambda place: _hash("held", thing.noun, place.name))
         count = 2 if _hash("two", thing.noun) % 10 < 6 else 1
@@ -128,8 +129,8 @@ def heldout_pairs() -> frozenset[tuple[int, int]]:
 def heldout_prompts(n: int = 200) -> list[tuple[str, int, int]]:
     """n fixed plain captions of held-out pairs, places in turn, no object twice: (prompt, object id, place id)."""
     by_place: dict[int, list[int]] = {place.id: [] for place in PLACES}
-    for thing, place in sorted(heldout_pairs(), key=lambda pair: _hash("prompt", *map(str, pair))):
-        by_place[place].append(thing)
+    for pair in sorted(heldout_pairs(), key=lambda pair: _hash("prompt", *map(str, pair))):
+        by_place[pair[1]].append(pair[0])
     out: list[tuple[str, int, int]] = []
     used: set[int] = set()
     while len(out) < n:
@@ -195,8 +196,9 @@ def sample_scenes(
     """n random scenes on the CPU; the same seed gives the same scenes, and fewer of them are the first of more.
 
     split: "train" never composes a held-out pair, "heldout" has only held-out subjects, "all" composes everything.
-    clips: the sprites' animations run more often. subjects: 1 or 2 in every scene; None mixes them, with the shares `pairs`
-    of scenes with two and `empty` of scenes with none ("heldout" has no empty ones). Raises DiffilmError on an unknown split.
+    clips: the sprites' animations run more often. subjects: 1 or 2 in every scene; None mixes them, with the shares
+    `pairs` of scenes with two and `empty` of scenes with none ("heldout" has no empty ones). Raises DiffilmError on an
+    unknown split.
     """
     if split not in SPLITS:
         raise DiffilmError(f'split was "{split}", expected one of {", ".join(SPLITS)}')
@@ -277,7 +279,7 @@ def sample_scenes(
 
 
 def _feet(thing: Tensor, place: Tensor, size: Tensor, a: Tensor, b: Tensor) -> Tensor:
-    """Where the foot is: larger subjects nearer, fliers in the air, swimmers off the sea's floor, none above the frame."""
+    """Where the foot is: larger subjects nearer, fliers in the air, swimmers off the sea's floor."""
     f = _facts()
     low, high = f["foot"][place].unbind(-1)
     near = (0.55 * a + 0.45 * ((size - 0.32) / 0.44).clamp(0, 1)).clamp(0, 1)

@@ -1,4 +1,5 @@
-"""The shipped model's tokenizer: byte-level BPE in CLIP's format (vocab.json, merges.txt), learnt from captions and prose.
+"""The shipped model's tokenizer: byte-level BPE in CLIP's format (vocab.json, merges.txt), learnt from captions
+and prose.
 
 Ids as in CLIP: the 256 bytes, the 256 bytes that end a word, one id a merge, then <|startoftext|> and <|endoftext|>.
 """

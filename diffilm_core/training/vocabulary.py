@@ -1,9 +1,9 @@
 """The objects of the shipped model's world: animals, people, things, plants, vehicles, food and buildings.
 
-One line an object: `noun | emoji code | size | where | synonyms`. Size 1 (tiny) .. 5 (huge) is a picture-book size, not a
-real one. Where: g stands on the ground, a flies or hovers, w swims; the first letter is the habit. A capital letter after a
-dash tells where the sprite looks (L left, the default; R right; F towards us). A noun ending in "+" is a plural, in "~" it
-cannot be counted.
+One line an object: `noun | emoji code | size | where | synonyms`. Size 1 (tiny) .. 5 (huge) is a picture-book size,
+not a real one. Where: g stands on the ground, a flies or hovers, w swims; the first letter is the habit. A capital
+letter after a dash tells where the sprite looks (L left, the default; R right; F towards us). A noun ending in "+"
+is a plural, in "~" it cannot be counted.
 """
 
 from __future__ import annotations
@@ -312,7 +312,9 @@ planet|1fa90|3|a-F|
 
 @dataclass(frozen=True)
 class ObjectKind:
-    """One entry of the vocabulary. `names[0]` is the plain noun; `some[i]` tells that `names[i]` takes "some", not "a"."""
+    """One entry of the vocabulary. `names[0]` is the plain noun; `some[i]` tells that `names[i]` takes
+    "some", not "a".
+    """
 
     id: int
     names: tuple[str, ...]
@@ -338,7 +340,8 @@ class ObjectKind:
 
 
 def _parse(table: str) -> tuple[ObjectKind, ...]:
-    kind, out = "", []
+    kind = ""
+    out: list[ObjectKind] = []
     for line in table.strip().splitlines():
         if line.startswith("#"):
             kind = line[1:].strip()
@@ -366,60 +369,51 @@ OBJECTS: tuple[ObjectKind, ...] = _parse(_TABLE)
 KINDS = ("animal", "person", "plant", "food", "vehicle", "building", "thing")
 
 # What the places are built of: emoji that never are a subject's twin at the same spot, code by name.
-PROPS: dict[str, str] = {
-    "pine": "1f332",
-    "tree": "1f333",
-    "palm": "1f334",
-    "cactus": "1f335",
-    "sheaf": "1f33e",
-    "herb": "1f33f",
-    "mushroom": "1f344",
-    "tulip": "1f337",
-    "daisy": "1f33c",
-    "sunflower": "1f33b",
-    "hyacinth": "1fabb",
-    "rock": "1faa8",
-    "wood": "1fab5",
-    "shell": "1f41a",
-    "coral": "1fab8",
-    "cloud": "2601-fe0f",
-    "sun": "2600-fe0f",
-    "full_moon": "1f315",
-    "crescent": "1f319",
-    "planet": "1fa90",
-    "earth": "1f30d",
-    "star": "2b50",
-    "comet": "2604-fe0f",
-    "house": "1f3e1",
-    "office": "1f3e2",
-    "department": "1f3ec",
-    "bank": "1f3e6",
-    "hotel": "1f3e8",
-    "barn": "1f3da-fe0f",
-    "hay": "1f6d6",
-    "parasol": "26f1-fe0f",
-    "sailboat": "26f5",
-    "ice_mountain": "1f3d4-fe0f",
-    "mountain": "26f0-fe0f",
-    "teapot": "1fad6",
-    "pan": "1f373",
-    "pot": "1f372",
-    "bread": "1f35e",
-    "jar": "1fad9",
-    "potted": "1fab4",
-    "bed": "1f6cf-fe0f",
-    "teddy": "1f9f8",
-    "books": "1f4da",
-    "picture": "1f5bc-fe0f",
-    "seaweed": "1f33f",
-    "bubbles": "1fae7",
-    "fence": "1f6a7",
-    "snowy": "1f332",
-    "island": "1f3dd-fe0f",
-    "chair": "1fa91",
-    "lantern": "1f3ee",
-    "castle": "1f3f0",
-}
+PROPS: dict[str, str] = dict(
+    pair.split("=")
+    for pair in [
+        "pine=1f332",
+        "tree=1f333",
+        "palm=1f334",
+        "cactus=1f335",
+        "sheaf=1f33e",
+        "herb=1f33f",
+        "mushroom=1f344",
+        "tulip=1f337",
+        "daisy=1f33c",
+        "sunflower=1f33b",
+        "hyacinth=1fabb",
+        "rock=1faa8",
+        "wood=1fab5",
+        "shell=1f41a",
+        "coral=1fab8",
+        "cloud=2601-fe0f",
+        "sun=2600-fe0f",
+        "full_moon=1f315",
+        "crescent=1f319",
+        "planet=1fa90",
+        "earth=1f30d",
+        "star=2b50",
+        "comet=2604-fe0f",
+        "house=1f3e1",
+        "office=1f3e2",
+        "department=1f3ec",
+        "bank=1f3e6",
+        "hotel=1f3e8",
+        "parasol=26f1-fe0f",
+        "sailboat=26f5",
+        "teapot=1fad6",
+        "pan=1f373",
+        "pot=1f372",
+        "bread=1f35e",
+        "jar=1fad9",
+        "potted=1fab4",
+        "bed=1f6cf-fe0f",
+        "teddy=1f9f8",
+        "books=1f4da",
+        "picture=1f5bc-fe0f",
+    ]
+)
 
 
 @lru_cache

@@ -1,0 +1,317 @@
+"""The words captions are made of: names, moods, verbs, and what is said of hours and weathers."""
+
+from __future__ import annotations
+
+from .vocabulary import OBJECTS
+
+Verb = tuple[str, str, str]
+
+NAMES = [
+    "Ruby",
+    "Max",
+    "Tom",
+    "Lily",
+    "Mia",
+    "Ben",
+    "Anna",
+    "Leo",
+    "Bella",
+    "Oliver",
+    "Rosie",
+    "Jack",
+    "Lucy",
+    "Sam",
+    "Molly",
+    "Finn",
+    "Emma",
+    "Peter",
+    "Toby",
+    "Clara",
+    "Hugo",
+    "Nora",
+    "Felix",
+    "Ella",
+    "Charlie",
+    "Oscar",
+    "Jonas",
+    "Milo",
+    "Alice",
+    "Henry",
+    "Sophie",
+    "George",
+    "Tilly",
+    "Billy",
+    "Ida",
+    "Otto",
+    "Maya",
+    "Theo",
+    "Zoe",
+    "Arthur",
+    "Hannah",
+    "Noah",
+    "Julia",
+    "Simon",
+    "Greta",
+    "Pip",
+    "Nell",
+    "Hazel",
+    "Buster",
+    "Jenny",
+    "Teddy",
+    "Kate",
+    "Paul",
+    "Martha",
+    "Bruno",
+    "Elsa",
+    "Fred",
+    "Wendy",
+    "Polly",
+    "Harry",
+]
+
+MOODS = {
+    "animal": [
+        "little",
+        "happy",
+        "young",
+        "friendly",
+        "brave",
+        "hungry",
+        "curious",
+        "cheerful",
+        "clever",
+        "gentle",
+        "lonely",
+        "tired",
+        "funny",
+        "shy",
+        "quick",
+        "lovely",
+    ],
+    "person": [
+        "happy",
+        "kind",
+        "brave",
+        "tired",
+        "clever",
+        "cheerful",
+        "curious",
+        "friendly",
+        "lonely",
+        "gentle",
+        "quiet",
+        "good",
+        "funny",
+        "proud",
+    ],
+    "plant": ["pretty", "beautiful", "fresh", "lovely", "lonely", "fine", "wonderful", "tender"],
+    "food": ["tasty", "delicious", "fresh", "sweet", "lovely", "nice", "yummy", "good"],
+    "vehicle": ["fast", "new", "old", "shiny", "little", "noisy", "fine"],
+    "building": ["old", "lovely", "fine", "strange", "beautiful", "famous", "quiet"],
+    "thing": ["pretty", "old", "new", "magic", "lost", "beautiful", "strange", "nice", "shiny", "lovely", "wonderful"],
+}
+
+GO: list[Verb] = [
+    ("walks", "walked", "walking"),
+    ("runs", "ran", "running"),
+    ("wanders", "wandered", "wandering"),
+    ("plays", "played", "playing"),
+    ("goes", "went", "going"),
+]
+STAY: list[Verb] = [
+    ("sits", "sat", "sitting"),
+    ("stands", "stood", "standing"),
+    ("waits", "waited", "waiting"),
+    ("rests", "rested", "resting"),
+    ("looks around", "looked around", "looking around"),
+    ("lives", "lived", "living"),
+]
+FLY: list[Verb] = [("flies", "flew", "flying"), ("hovers", "hovered", "hovering"), ("floats", "floated", "floating")]
+SWIM: list[Verb] = [
+    ("swims", "swam", "swimming"),
+    ("floats", "floated", "floating"),
+    ("drifts", "drifted", "drifting"),
+]
+LIE: list[Verb] = [
+    ("lies", "lay", "lying"),
+    ("stands", "stood", "standing"),
+    ("rests", "rested", "resting"),
+    ("waits", "waited", "waiting"),
+]
+DRIVE: list[Verb] = [
+    ("drives", "drove", "driving"),
+    ("rolls", "rolled", "rolling"),
+    ("stops", "stopped", "stopping"),
+    ("waits", "waited", "waiting"),
+]
+VERBS: dict[str, list[Verb]] = {
+    "animal": GO + STAY + [("hops", "hopped", "hopping"), ("dances", "danced", "dancing")],
+    "person": GO
+    + STAY
+    + [("smiles", "smiled", "smiling"), ("dances", "danced", "dancing"), ("laughs", "laughed", "laughing")],
+    "plant": [("grows", "grew", "growing"), ("stands", "stood", "standing"), ("sways", "swayed", "swaying")],
+    "food": LIE,
+    "vehicle": DRIVE,
+    "building": [("stands", "stood", "standing"), ("rises", "rose", "rising")],
+    "thing": LIE,
+}
+
+# What the living do in stories and no picture shows: (past, present).
+DEEDS = [
+    tuple(pair.split("/"))
+    for pair in [
+        "woke up/wakes up",
+        "fell asleep/falls asleep",
+        "slept/sleeps",
+        "sang/sings",
+        "sang a song/sings a song",
+        "told a story/tells a story",
+        "worked/works",
+        "worked hard/works hard",
+        "had an idea/has an idea",
+        "showed the way/shows the way",
+        "knew the way/knows the way",
+        "asked for help/asks for help",
+        "helped everyone/helps everyone",
+        "smiled/smiles",
+        "cried/cries",
+        "laughed/laughs",
+        "shouted/shouts",
+        "listened/listens",
+        "thought about it/thinks about it",
+        "dreamed/dreams",
+        "dreamed of home/dreams of home",
+        "felt cold/feels cold",
+        "was afraid/is afraid",
+        "was never alone again/is never alone again",
+        "said hello/says hello",
+        "said goodbye/says goodbye",
+        "ate dinner/eats dinner",
+        "ate/eats",
+        "drank/drinks",
+        "hid/hides",
+        "jumped for joy/jumps for joy",
+        "jumped/jumps",
+        "turned around/turns around",
+        "came home/comes home",
+        "came back/comes back",
+        "went away/goes away",
+        "ran away/runs away",
+        "ran past/runs past",
+        "ran across/runs across",
+        "walked along/walks along",
+        "climbed/climbs",
+        "travelled far/travels far",
+        "looked up/looks up",
+        "looked for food/looks for food",
+        "searched everywhere/searches everywhere",
+        "found the way/finds the way",
+        "got lost/gets lost",
+        "gave a gift/gives a gift",
+        "shared everything/shares everything",
+        "made a friend/makes a friend",
+        "made a plan/makes a plan",
+        "built something/builds something",
+        "took a nap/takes a nap",
+        "took a walk/takes a walk",
+        "lay down/lies down",
+        "sat down/sits down",
+        "stood up/stands up",
+        "stayed all day/stays all day",
+        "wanted to play/wants to play",
+        "wished for a friend/wishes for a friend",
+        "called out/calls out",
+        "had a party/has a party",
+        "was very happy/is very happy",
+        "was too hot/is too hot",
+        "was hungry/is hungry",
+        "shone/shines",
+        "hummed a tune/hums a tune",
+        "carried something/carries something",
+        "pulled and pulled/pulls and pulls",
+        "spoke/speaks",
+        "won/wins",
+    ]
+]
+
+SEASONS = {
+    "snow": " in winter",
+    "meadow": " in spring",
+    "garden": " in spring",
+    "beach": " in summer",
+    "farm": " in summer",
+}
+
+TIME_AFTER = {
+    "day": ("by day", "in the daytime", "during the day", "in the morning"),
+    "night": ("at night", "late at night", "in the night", "in the dark"),
+    "sunset": ("at sunset", "in the evening", "at dusk", "in the evening light"),
+}
+TIME_OPEN = {
+    "day": ("in the sunshine", "on a bright day", "under a blue sky", "on a sunny day"),
+    "night": ("under the stars", "under the moon", "in the moonlight", "at night under the stars"),
+    "sunset": ("as the sun went down", "while the sun was setting", "under an orange sky", "as the sun sets"),
+}
+TIME_BEFORE = {
+    "day": ("one day", "one morning", "one fine day", "in the morning", "the next morning", "that day"),
+    "night": (
+        "one night",
+        "at night",
+        "that night",
+        "late that night",
+        "in the middle of the night",
+        "when it was dark",
+    ),
+    "sunset": (
+        "one evening",
+        "at sunset",
+        "that evening",
+        "in the evening",
+        "at the end of the day",
+        "when the sun went down",
+    ),
+}
+WEATHER_AFTER = {
+    "rain": ("in the rain", "while it rained", "as the rain fell", "in the pouring rain", "on a rainy {part}"),
+    "snow": ("while it snowed", "as the snow fell", "in the falling snow", "in a snowstorm", "on a snowy {part}"),
+    "fog": ("in the fog", "in thick fog", "in the mist", "on a foggy {part}"),
+}
+WEATHER_BEFORE = {
+    "rain": ("it was raining", "it rained and rained", "rain was falling", "the rain came down"),
+    "snow": ("it was snowing", "snow was falling", "the snow fell softly", "snowflakes danced in the air"),
+    "fog": ("there was fog everywhere", "it was foggy", "a thick fog came", "mist lay over the land"),
+}
+PLACE_MOODS = {
+    "day": ("sunny", "bright", "lovely"),
+    "night": ("dark", "moonlit", "night"),
+    "sunset": ("golden", "evening", "warm"),
+    "rain": ("rainy", "wet"),
+    "snow": ("snowy", "white"),
+    "fog": ("foggy", "misty"),
+}
+PLURALS = {name.split()[-1] for o in OBJECTS for name, many in zip(o.names, o.plural, strict=True) if many}
+PARTS = {"day": ("day", "morning"), "night": ("night",), "sunset": ("evening",)}
+OPENERS = (
+    "once upon a time",
+    "one time",
+    "long ago",
+    "then",
+    "at last",
+    "soon",
+    "after a while",
+    "suddenly",
+    "so",
+    "far away",
+    "every day",
+    "and then",
+    "there",
+)
+FRAMES = (
+    "a picture of {}",
+    "an illustration of {}",
+    "{}, picture book",
+    "a scene with {}",
+    "this is {}",
+    "look, {}",
+    "{}!",
+)
