@@ -197,8 +197,8 @@ def _event(message: str | bytes) -> tuple[str, dict[str, Any]] | None:
 
 
 def _server_url(url: str) -> str:
-    text = url.strip().rstrip("/")
-    text = text if "://" in text else f"http://{text}"
+    text = url.strip()
+    text = (text if "://" in text else f"http://{text}").rstrip("/")
     try:
         parts = urllib.parse.urlsplit(text)
         usable = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 80) > 0

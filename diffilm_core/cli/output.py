@@ -8,7 +8,8 @@ import time
 from types import TracebackType
 from typing import Any
 
-SLOW = 2.0  # seconds after which a bar is shown
+SLOW = 2.0  # seconds of the command after which bars are shown
+BRIEF = 0.5  # seconds that a stage must last to be shown at all
 
 
 class CommandFailed(Exception):
@@ -87,8 +88,8 @@ class Progress:
             total=total or None,
             desc=stage,
             initial=done,
-            delay=max(0.0, self.start + SLOW - time.monotonic()),
+            delay=max(BRIEF, self.start + SLOW - time.monotonic()),
             file=sys.stderr,
-            mininterval=0.1 if self.terminal else 5,
+            mininterval=0.1 if self.terminal else SLOW,
             dynamic_ncols=True,
         )

@@ -67,19 +67,14 @@ def label(workflow: Mapping[str, Mapping[str, Any]], node: str) -> str:
 
 
 def find_node(workflow: Mapping[str, Mapping[str, Any]], name: str) -> str | None:
-    """The id of the node with that id, else title, else class; None where there is none. DiffilmError where a
-    title or class is that of several."""
+    """The id of the node with that id, else with that title or class; None where there is none. DiffilmError where
+    there are several."""
     if name in workflow:
         return name
-    for same in (
-        [node for node in workflow if title(workflow, node) == name],
-        [node for node in workflow if workflow[node]["class_type"] == name],
-    ):
-        if len(same) == 1:
-            return same[0]
-        if same:
-            raise DiffilmError(f"--set {name}: {len(same)} nodes have that name; use an id: {', '.join(same)}")
-    return None
+    same = [node for node in workflow if name in (title(workflow, node), workflow[node]["class_type"])]
+    if len(same) > 1:
+        raise DiffilmError(f"--set {name}: {len(same)} nodes have that name; use an id: {', '.join(same)}")
+    return same[0] if same else None
 
 
 def parse_change(workflow: Mapping[str, Mapping[str, Any]], text: str) -> Change:
