@@ -47,17 +47,22 @@ def sample_clip(
     guidance: str = "auto",
     callback: Callback | None = None,
     resume: SamplerState | None = None,
+    before_window: Callable[[int, int], None] | None = None,
     device: torch.device | str | None = None,
     dtype: torch.dtype = torch.float32,
 ) -> Tensor:
     """Latents (c, t, h, w), float32 on the CPU, of a clip of that `shape` (c, t, h, w).
 
-    `cond` and `uncond` hold `context` (1, l, d) and the network's other keywords (fps (1,)). `latents` (c,
-    t, h, w) with `denoise` below 1 is video-to-video. A clip of more than `window` frames is sampled in
-    overlapping context windows from FreeNoise. `callback(step, steps, x, denoised)` is called after each
-    step with x (1, c, t, h, w) in the VE form; `resume=SamplerState(step + 1, x, denoised)` goes on from
-    there to the same numbers. `device` defaults to the network's; `dtype` is that of x, the network is
-    called in its own. Raises DiffilmError on bad settings before the first call of the network.
+    - `cond` and `uncond` hold `context` (1, l, d) and the network's other keywords, such as fps (1,).
+    - `latents` (c, t, h, w) with `denoise` below 1 is video-to-video.
+    - A clip of more than `window` frames is sampled in overlapping context windows from FreeNoise;
+      `before_window(index, count)` is called before each.
+    - `callback(step, steps, x, denoised)` is called after each step (0 the first) with x (1, c, t, h, w) in the
+      VE form. `resume=SamplerState(step + 1, x, denoised)` goes on from there to the same numbers. Both
+      callbacks may raise `Cancelled`.
+    - `device` defaults to the network's; `dtype` is that of x, the network is called in its own.
+
+    Raises DiffilmError on bad settings, before the first call of the network.
     """
     run = sampler_for(sampler)
     sigmas = sigmas_for(schedule, steps, spacing, denoise)
@@ -66,7 +71,7 @@ def sample_clip(
     if denoise < 1 and latents is None:
         raise DiffilmError(f"denoise {denoise:g} without latents to start from; give latents, or set denoise to 1")
     guided = Guidance(Denoiser(unet, schedule, prediction), cond, uncond, cfg, guidance, rescale=rescale)
-    windows = None if window is None else ContextWindows(guided, window, overlap, fuse)
+    windows = None if window is None else ContextWindows(guided, window, overlap, fuse, before_window=before_window)
     long = windows is not None and shape[1] > windows.length
     noise = initial_noise(
         (1, *shape),

@@ -9,9 +9,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from diffilm_core import DiffilmError
+from diffilm_core import Cancelled, DiffilmError
 from diffilm_core.sampling import (
     SAMPLERS,
+    ContextWindows,
     Denoiser,
     Guidance,
     NoiseSchedule,
@@ -38,8 +39,8 @@ class Network(nn.Module):
 
     def forward(self, x: Tensor, timesteps: Tensor, context: Tensor, fps: Tensor | None = None, **kw: Any) -> Tensor:
         self.calls.append((x, timesteps, context, {"fps": fps, **kw}))
-        shift = context.mean((1, 2)) + (0 if fps is None else fps.to(x.dtype) / 100)
-        return torch.tanh(self.conv(x)) + shift.view(-1, 1, 1, 1, 1) + timesteps.to(x.dtype).view(-1, 1, 1, 1, 1) / 5000
+        shift = 3 * context.mean((1, 2)) + (0 if fps is None else fps.to(x.dtype) / 100) + timesteps.to(x.dtype) / 5000
+        return torch.tanh(self.conv(x) + shift.view(-1, 1, 1, 1, 1))
 
 
 def words(seed: int, length: int = 7) -> dict[str, Tensor]:
@@ -118,6 +119,8 @@ def test_rescale_brings_back_the_spread() -> None:
     full = guide("two_pass", rescale=1.0)
     denoiser = full.denoiser
     wanted = denoiser.output(x, sigma, guide("two_pass", scale=1.0)(x, sigma)).flatten(1).std(1)
+    plain = denoiser.output(x, sigma, guide("two_pass")(x, sigma)).flatten(1).std(1)
+    assert (plain > 1.2 * wanted).all()
     torch.testing.assert_close(denoiser.output(x, sigma, full(x, sigma)).flatten(1).std(1), wanted)
 
 
@@ -176,11 +179,12 @@ def clip(**options: Any) -> Tensor:
     return sample_clip(network, SCHEDULE, "v", COND, uncond, **options)
 
 
-def test_sample_clip_is_the_parts_joined() -> None:
+@pytest.mark.parametrize("sampler", list(SAMPLERS))
+def test_sample_clip_is_the_parts_joined(sampler: str) -> None:
     sigmas = sigmas_for(SCHEDULE, 6, "karras")
     x = noisy_start(None, initial_noise((1, *SHAPE), 11), sigmas[0], SCHEDULE.sigma_max)
-    parts = sample_dpmpp_2m(guide("two_pass"), x, sigmas)
-    assert torch.equal(clip(spacing="karras", sampler="dpmpp_2m"), parts[0])
+    parts = SAMPLERS[sampler](guide("two_pass"), x, sigmas, seed=11)
+    assert torch.equal(clip(spacing="karras", sampler=sampler), parts[0])
 
 
 @pytest.mark.parametrize("sampler", list(SAMPLERS))
@@ -201,7 +205,9 @@ def test_sample_clip_resumes(sampler: str, options: dict[str, Any]) -> None:
         **options,
     )
     assert len(states) == 6
-    assert torch.equal(clip(sampler=sampler, resume=states[2], **options), whole)
+    network = Network()
+    assert torch.equal(clip(sampler=sampler, resume=states[4], network=network, **options), whole)
+    assert len({float(call[1][0]) for call in network.calls}) == 1  # only the last step was computed
 
 
 def test_long_clips_go_through_windows_from_freenoise() -> None:
@@ -209,9 +215,26 @@ def test_long_clips_go_through_windows_from_freenoise() -> None:
     out = clip(shape=(4, 12, 6, 6), window=5, overlap=2, network=network)
     assert out.shape == (4, 12, 6, 6)
     assert {call[0].shape[2] for call in network.calls} == {5}
+    sigmas = sigmas_for(SCHEDULE, 6)
+    noise = initial_noise((1, 4, 12, 6, 6), 11, freenoise_window=5, overlap=2)
+    x = noisy_start(None, noise, sigmas[0], SCHEDULE.sigma_max)
+    assert torch.equal(sample_dpmpp_2m(ContextWindows(guide("two_pass"), 5, 2), x, sigmas)[0], out)
     whole = Network()
     assert torch.equal(clip(window=5, network=whole), clip())
     assert {call[0].shape[2] for call in whole.calls} == {5}
+
+
+def test_cancel_between_windows() -> None:
+    network = Network()
+
+    def stop(index: int, total: int) -> None:
+        assert total == 4
+        if index == 1:
+            raise Cancelled
+
+    with pytest.raises(Cancelled):
+        clip(shape=(4, 12, 6, 6), window=5, overlap=2, network=network, before_window=stop)
+    assert len(network.calls) == 2  # cond and uncond of the first window
 
 
 def test_denoise_stays_near_the_input() -> None:

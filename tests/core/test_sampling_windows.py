@@ -105,6 +105,12 @@ def test_initial_noise_is_the_hosts() -> None:
     assert torch.equal(ours[0].transpose(0, 1), theirs)
 
 
+def test_noise_of_a_batch_is_drawn_clip_by_clip() -> None:
+    both = initial_noise((2, 4, 5, 6, 7), 123)
+    drawn = torch.randn((10, 4, 6, 7), generator=torch.Generator().manual_seed(123))
+    assert torch.equal(both[1].transpose(0, 1), drawn[5:])
+
+
 def test_freenoise_repeats_the_first_window() -> None:
     plain, free = initial_noise((1, 2, 40, 3, 3), 9), initial_noise((1, 2, 40, 3, 3), 9, freenoise_window=16)
     assert torch.equal(free[:, :, :16], plain[:, :, :16])
