@@ -19,7 +19,8 @@ class Place:
     name: the plain noun; where: prepositional phrases that finish "a fox ..."; nouns: what "... at night" alone can be;
     weathers: those that can be; has_time: whether day and night are to be seen; foot: where subjects stand, as
     shares of the frame's height from its top; water: "", "surface" (subjects float half sunk) or "under";
-    indoors; warp: how far waves move each layer (sky, clouds, far, ground, front), in shares of the frame.
+    indoors; shows: the vocabulary's nouns that the backdrop itself may show and that are never held out there; warp: how
+    far waves move each layer (sky, clouds, far, ground, front), in shares of the frame.
     """
 
     id: int
@@ -32,10 +33,12 @@ class Place:
     foot: tuple[float, float] = (0.80, 0.92)
     water: str = ""
     indoors: bool = False
+    shows: tuple[str, ...] = ()
     warp: tuple[float, float, float, float, float] = (0, 0, 0, 0, 0.006)
 
 
 _DRY = ("clear",)
+_HEAVEN = ("sun", "moon", "cloud")
 _STILL = (0.0, 0.0, 0.0, 0.0, 0.0)
 
 PLACES: tuple[Place, ...] = (
@@ -45,6 +48,7 @@ PLACES: tuple[Place, ...] = (
         backdrops.meadow,
         ("in the meadow", "in a green meadow", "on the grass", "in a meadow full of flowers"),
         ("a meadow", "a green meadow", "a field of flowers"),
+        shows=(*_HEAVEN, "tree", "flower", "tulip", "sunflower"),
     ),
     Place(
         1,
@@ -52,6 +56,7 @@ PLACES: tuple[Place, ...] = (
         backdrops.forest,
         ("in the forest", "in the woods", "among the trees", "in a deep forest"),
         ("a forest", "the woods", "a deep forest"),
+        shows=(*_HEAVEN, "pine tree", "tree", "mushroom"),
     ),
     Place(
         2,
@@ -60,6 +65,7 @@ PLACES: tuple[Place, ...] = (
         ("in the snow", "in the deep snow", "on the snow", "in a snowy field"),
         ("a snowy field", "a field of snow"),
         ("clear", "snow", "fog"),
+        shows=(*_HEAVEN, "pine tree"),
     ),
     Place(
         3,
@@ -68,6 +74,7 @@ PLACES: tuple[Place, ...] = (
         ("on the beach", "on a sandy beach", "at the beach", "on the shore"),
         ("a beach", "a sandy beach", "a beach with palm trees"),
         warp=(0, 0, 0.007, 0, 0),
+        shows=(*_HEAVEN, "palm tree", "boat", "shell", "rock"),
     ),
     Place(
         4,
@@ -77,6 +84,7 @@ PLACES: tuple[Place, ...] = (
         ("a desert", "the desert", "a desert of sand dunes"),
         ("clear", "fog"),
         warp=_STILL,
+        shows=(*_HEAVEN, "cactus", "rock"),
     ),
     Place(
         5,
@@ -85,6 +93,7 @@ PLACES: tuple[Place, ...] = (
         ("in the city", "in the town", "on a city street", "in a big city"),
         ("a city", "a big city", "a city street"),
         warp=_STILL,
+        shows=(*_HEAVEN, "skyscraper", "house"),
     ),
     Place(
         6,
@@ -95,6 +104,7 @@ PLACES: tuple[Place, ...] = (
         foot=(0.84, 0.92),
         water="surface",
         warp=(0, 0, 0, 0.010, 0.014),
+        shows=(*_HEAVEN, "boat", "palm tree"),
     ),
     Place(
         7,
@@ -105,6 +115,7 @@ PLACES: tuple[Place, ...] = (
         _DRY,
         water="under",
         warp=(0.004, 0.008, 0.008, 0.004, 0.012),
+        shows=("coral", "shell", "rock"),
     ),
     Place(
         8,
@@ -113,6 +124,7 @@ PLACES: tuple[Place, ...] = (
         ("in the mountains", "on the mountain", "high in the mountains", "among the mountains"),
         ("the mountains", "snowy mountains", "high mountains"),
         warp=_STILL,
+        shows=(*_HEAVEN, "rock", "pine tree"),
     ),
     Place(
         9,
@@ -123,6 +135,7 @@ PLACES: tuple[Place, ...] = (
         _DRY,
         indoors=True,
         warp=_STILL,
+        shows=("teapot", "soup", "bread", "egg", "moon", "cloud"),
     ),
     Place(
         10,
@@ -133,6 +146,7 @@ PLACES: tuple[Place, ...] = (
         _DRY,
         indoors=True,
         warp=_STILL,
+        shows=("bed", "teddy bear", "book", "moon", "cloud"),
     ),
     Place(
         11,
@@ -143,6 +157,7 @@ PLACES: tuple[Place, ...] = (
         _DRY,
         has_time=False,
         warp=_STILL,
+        shows=("planet", "star", "moon"),
     ),
     Place(
         12,
@@ -150,6 +165,7 @@ PLACES: tuple[Place, ...] = (
         backdrops_town.farm,
         ("on the farm", "at the farm", "near the red barn", "on a little farm"),
         ("a farm", "a farm with a red barn"),
+        shows=(*_HEAVEN, "wheat"),
     ),
     Place(
         13,
@@ -160,6 +176,7 @@ PLACES: tuple[Place, ...] = (
         ("clear", "rain"),
         foot=(0.74, 0.88),
         warp=_STILL,
+        shows=(*_HEAVEN, "rainbow", "star"),
     ),
     Place(
         14,
@@ -169,6 +186,7 @@ PLACES: tuple[Place, ...] = (
         ("a river", "a winding river"),
         foot=(0.87, 0.93),
         warp=(0, 0, 0, 0.004, 0.006),
+        shows=(*_HEAVEN, "tree", "pine tree", "rock"),
     ),
     Place(
         15,
@@ -176,6 +194,7 @@ PLACES: tuple[Place, ...] = (
         backdrops_town.garden,
         ("in the garden", "in a flower garden", "behind the house in the garden"),
         ("a garden", "a flower garden"),
+        shows=(*_HEAVEN, "house", "tree", "tulip", "sunflower", "flower"),
     ),
 )
 

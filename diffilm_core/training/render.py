@@ -177,7 +177,7 @@ class SceneRenderer:
             pick(s.foot, s.other_foot)[:, None],
         )
         vehicle = self.boat[thing][:, None]
-        x = x0 + (speed - s.pan[:, None]) * t
+        x = x0 + _bounded((speed - s.pan[:, None]) * t, 0.40)
         stride = torch.sin(math.pi * 2.0 * rate * t + turn)
         leap = torch.sin(math.pi * rate * t + turn).abs()
         wave = torch.sin(2 * math.pi * 0.6 * rate * t + turn)
@@ -191,8 +191,10 @@ class SceneRenderer:
         breath = torch.where(
             motion == HOP, (leap - 0.35) * 0.09, 0.012 * torch.sin(2 * math.pi * 0.8 * rate * t + turn)
         )
-        grow = torch.where(motion == APPROACH, torch.exp(0.22 * t), 1 + still) * torch.exp(s.zoom_rate[:, None] * t)
-        ground = 0.5 + (foot0 + 0.05 * (grow - 1) - 0.5)
+        grow = torch.where(motion == APPROACH, torch.exp(_bounded(0.22 * t, 0.26)), 1 + still) * torch.exp(
+            s.zoom_rate[:, None] * t
+        )
+        ground = foot0 + 0.05 * (grow - 1)
         tall, foot = size * grow * (1 + breath), ground - (lift + bob) * size / 0.5
         lean = pick(s.angle, -s.angle)[:, None]
         return {
@@ -270,6 +272,11 @@ class SceneRenderer:
         """(n * f, c, size, size) -> (n, c, f * size, size)"""
         c = images.shape[1]
         return images.view(n, f, c, self.size, self.size).transpose(1, 2).reshape(n, c, f * self.size, self.size)
+
+
+def _bounded(way: Tensor, limit: float) -> Tensor:
+    """Like `way` while it is short, never beyond `limit`: in a long clip a walker slows down before it is gone."""
+    return limit * torch.tanh(way / limit)
 
 
 def _over(image: Tensor, layer: Tensor) -> Tensor:

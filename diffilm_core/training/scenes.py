@@ -120,7 +120,8 @@ def heldout_pairs() -> frozenset[tuple[int, int]]:
     """(object id, place id) never composed in the split "train": one or two places of every object, by hash."""
     pairs: set[tuple[int, int]] = set()
     for thing in OBJECTS:
-        ranked = sorted(PLACES, key=lambda place: _hash("held", thing.noun, place.name))
+        free = [place for place in PLACES if thing.noun not in place.shows]
+        ranked = sorted(free, key=lambda place: _hash("held", thing.noun, place.name))
         count = 2 if _hash("two", thing.noun) % 10 < 6 else 1
         pairs.update((thing.id, place.id) for place in ranked[:count])
     return frozenset(pairs)
@@ -241,7 +242,7 @@ def sample_scenes(
     wander = (between(-1.0, 1.0) * 0.055) * (u() < 0.6)
     pan = torch.where(follow, speed * between(0.6, 1.0), wander)
     looks = f["faces"][thing]
-    flip = torch.where((motion == WALK) & (looks != 0), looks * direction < 0, u() < 0.5)
+    flip = torch.where(((motion == WALK) | (motion == FLOAT)) & (looks != 0), looks * direction < 0, u() < 0.5)
     playing = u() < (0.8 if clips else 0.35)
     return SceneBatch(
         object=torch.where(bare, -1, thing),

@@ -79,6 +79,8 @@ def test_heldout_pairs_are_never_composed_in_training(clips: bool) -> None:
     seen = pairs_in(sample_scenes(20_000, seed=3, clips=clips))
     assert len(seen) > 0.9 * (len(OBJECTS) * len(PLACES) - len(held))
     assert not seen & held
+    assert not {(o, p) for o, p in held if OBJECTS[o].noun in PLACES[p].shows}, "no backdrop shows what is held out"
+    assert {noun for p in PLACES for noun in p.shows} <= {o.noun for o in OBJECTS}
     first = sample_scenes(5_000, seed=3, split="heldout")
     assert set(zip(first.object.tolist(), first.place.tolist(), strict=True)) <= held
 
