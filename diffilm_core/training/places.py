@@ -19,7 +19,7 @@ class Place:
     name: the plain noun; where: prepositional phrases that finish "a fox ..."; nouns: what "... at night" alone can be;
     weathers: those that can be; has_time: whether day and night are to be seen; foot: where subjects stand, as
     shares of the frame's height from its top; water: "", "surface" (subjects float half sunk) or "under";
-    indoors; shows: the vocabulary's nouns that the backdrop itself may show and that are never held out there; warp: how
+    indoors; shows: the vocabulary's nouns that the backdrop itself may show, never held out there; warp: how
     far waves move each layer (sky, clouds, far, ground, front), in shares of the frame.
     """
 
