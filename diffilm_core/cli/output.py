@@ -39,6 +39,7 @@ class Progress:
         self.terminal = sys.stderr.isatty()
         self.stage: str | None = None
         self.bar: Any = None
+        self.visible = 0.0
         self.ready = threading.Event()
         self.clock = threading.Thread(target=self._tick, args=(preparing,), daemon=True)
         if preparing and self.terminal:
@@ -64,6 +65,8 @@ class Progress:
         if self.clock.is_alive():
             self.clock.join(1)
         if self.bar is not None:
+            if time.monotonic() >= self.visible:
+                self.bar.delay = 0  # ends its line even where Ctrl-C came in the middle of drawing it
             self.bar.close()
             self.bar = None
 
@@ -84,11 +87,13 @@ class Progress:
     def _bar(self, stage: str, done: int, total: int) -> Any:
         from tqdm import tqdm
 
+        delay = max(BRIEF, self.start + SLOW - time.monotonic())
+        self.visible = time.monotonic() + delay
         return tqdm(
             total=total or None,
             desc=stage,
             initial=done,
-            delay=max(BRIEF, self.start + SLOW - time.monotonic()),
+            delay=delay,
             file=sys.stderr,
             mininterval=0.1 if self.terminal else SLOW,
             dynamic_ncols=True,
