@@ -66,8 +66,9 @@ class Guidance:
     differ by rounding. "auto" chooses at the first call and keeps to it: two passes on a CPU (a batch saves
     no time there and doubles the memory) and where the free memory is unknown; elsewhere batched when twice
     the estimated activations, 32,000 numbers per latent position, fit into 80 % of the free memory.
-    `chosen` says which it was. `rescale` in 0..1 brings the guided prediction's spread back to that of cond
-    (Lin et al. 2024, eq. 15-16).
+    `chosen` says which it was; where an accelerator's frames must repeat bit for bit, name the mode.
+    `rescale` in 0..1 brings the guided prediction's spread back to that of cond (Lin et al. 2024, section
+    3.4).
     """
 
     def __init__(

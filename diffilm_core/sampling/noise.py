@@ -31,7 +31,7 @@ def frame_noise(shape: tuple[int, ...] | torch.Size, generator: torch.Generator)
 
 
 def freenoise_order(frames: int, window: int, overlap: int, seed: int) -> Tensor:
-    """Which drawn frame each frame's noise is: (frames,) int64 (FreeNoise, Qiu et al. 2023, section 3.2).
+    """Which drawn frame each frame's noise is: (frames,) int64 (the noise rescheduling of FreeNoise, Qiu et al. 2023).
 
     The first window is as drawn; after it every stride of window - overlap frames repeats, shuffled, the
     stride one window earlier. So any window of `window` frames that starts at a multiple of the stride, and

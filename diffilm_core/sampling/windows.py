@@ -18,8 +18,8 @@ def _flat(length: int) -> Tensor:
 
 
 def _pyramid(length: int) -> Tensor:
-    """1, 2, 3 ... 3, 2, 1: the nearer to the window's edge, the less a frame counts (Qiu et al. 2023,
-    section 3.3)."""
+    """1, 2, 3 ... 3, 2, 1: the nearer to the window's edge, the less a frame counts (the window
+    fusion of FreeNoise, Qiu et al. 2023)."""
     ramp = torch.arange(1, length + 1)
     return torch.minimum(ramp, ramp.flip(0)).float()
 

@@ -3,6 +3,7 @@ network and timesteps, to 1e-6 over 20 steps, and that one context window over t
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -48,6 +49,15 @@ class Float64Torch:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(torch, name)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def one_thread() -> Iterator[None]:
+    """Tensors this small only wait for a second thread."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture(autouse=True)
@@ -114,7 +124,7 @@ def assert_same(ours: Tensor, theirs: Tensor) -> None:
 
 @pytest.mark.parametrize(("name", "prediction"), PAIRS)
 @pytest.mark.parametrize("spacing", ["leading", "trailing"])
-@pytest.mark.parametrize("eta", [0.0, 0.4, 1.0])
+@pytest.mark.parametrize("eta", [0.0, 0.7])
 @pytest.mark.parametrize("to_one", [True, False])
 def test_ddim(name: str, prediction: str, spacing: str, eta: float, to_one: bool) -> None:
     schedule = our_schedule(name)
