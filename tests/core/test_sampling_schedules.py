@@ -17,6 +17,7 @@ ALL = {(name, zero): NoiseSchedule.create(name, zero_terminal_snr=zero) for name
 schedules = st.sampled_from(list(ALL.values()))
 
 
+@settings(deadline=None)
 @given(schedules)
 def test_alpha_bar_falls_and_sigma_rises(schedule: NoiseSchedule) -> None:
     assert schedule.alphas_cumprod.dtype == torch.float64 and schedule.sigmas.dtype == torch.float32
@@ -26,12 +27,14 @@ def test_alpha_bar_falls_and_sigma_rises(schedule: NoiseSchedule) -> None:
     torch.testing.assert_close(schedule.sigmas.double(), ((1 - a) / a).sqrt(), rtol=1e-6, atol=0)
 
 
+@settings(deadline=None)
 @given(schedules, st.floats(0, 999))
 def test_timestep_inverts_sigma(schedule: NoiseSchedule, t: float) -> None:
     back = schedule.timestep(schedule.sigma(torch.tensor(t)))
     assert back.ndim == 0 and abs(float(back) - t) < 1e-3
 
 
+@settings(deadline=None)
 @given(schedules, st.integers(0, 999))
 def test_trained_steps_are_exact(schedule: NoiseSchedule, t: int) -> None:
     sigma = schedule.sigmas[t]
@@ -40,6 +43,7 @@ def test_trained_steps_are_exact(schedule: NoiseSchedule, t: int) -> None:
     torch.testing.assert_close(schedule.sigma(torch.tensor([[t]])), sigma.view(1, 1), rtol=1e-6, atol=0)
 
 
+@settings(deadline=None)
 @given(schedules, st.floats(1e-9, 1e9))
 def test_nearest_timestep_is_the_interpolated_one_rounded(schedule: NoiseSchedule, sigma: float) -> None:
     exact = float(schedule.timestep(torch.tensor(sigma, dtype=torch.float64)))
@@ -78,7 +82,7 @@ def test_cosine_is_the_formula() -> None:
         assert math.isclose(float(alphas_cumprod[t]), f(t + 1) / f(0), rel_tol=1e-9)
 
 
-@settings(max_examples=200)
+@settings(deadline=None, max_examples=200)
 @given(schedules, st.integers(1, 120), st.sampled_from(list(SPACINGS)))
 def test_spacings_descend_to_zero(schedule: NoiseSchedule, steps: int, spacing: str) -> None:
     sigmas = sigmas_for(schedule, steps, spacing)
@@ -90,7 +94,7 @@ def test_spacings_descend_to_zero(schedule: NoiseSchedule, steps: int, spacing: 
     assert float(sigmas[0]) <= schedule.sigma_max * (1 + 1e-5)
 
 
-@settings(max_examples=200)
+@settings(deadline=None, max_examples=200)
 @given(st.integers(1, 60), st.sampled_from(list(SPACINGS)), st.floats(0.1, 0.999))
 def test_denoise_keeps_the_steps_and_lowers_the_start(steps: int, spacing: str, denoise: float) -> None:
     schedule = ALL["scaled_linear", False]

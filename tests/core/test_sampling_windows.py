@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
@@ -21,6 +21,7 @@ def layouts(draw: st.DrawFn) -> tuple[int, int, int]:
     return draw(st.integers(1, 120)), length, draw(st.integers(0, length - 1))
 
 
+@settings(deadline=None)
 @given(layouts())
 def test_windows_cover_every_frame(layout: tuple[int, int, int]) -> None:
     frames, length, overlap = layout
@@ -30,6 +31,7 @@ def test_windows_cover_every_frame(layout: tuple[int, int, int]) -> None:
     assert all(a.start < b.start <= a.start + length - overlap for a, b in pairwise(windows))
 
 
+@settings(deadline=None)
 @given(layouts(), st.integers(0, 2**64 - 1))
 def test_freenoise_windows_are_permutations(layout: tuple[int, int, int], seed: int) -> None:
     """Of the first window, in every window that the sampler uses; so each has independent frames."""
@@ -40,6 +42,7 @@ def test_freenoise_windows_are_permutations(layout: tuple[int, int, int], seed: 
     assert torch.equal(order, freenoise_order(frames, length, overlap, seed))
 
 
+@settings(deadline=None)
 @given(layouts(), st.sampled_from(["flat", "pyramid"]))
 def test_fusing_what_agrees_changes_nothing(layout: tuple[int, int, int], fuse: str) -> None:
     """A model that treats frames one by one gives the same through windows."""
