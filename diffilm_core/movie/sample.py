@@ -40,7 +40,8 @@ class ModelSampler:
 
     Shots longer than the model was trained on are sampled in overlapping windows. Raises DiffilmError when made with
     settings that the model or the samplers do not take. `progress("sample", steps done, steps of all shots, message)`
-    is called after each step.
+    is called after each step but the last, which the caller reports once the shot is stored: a cancel never costs a
+    finished shot.
     """
 
     def __init__(
@@ -97,8 +98,9 @@ class ModelSampler:
             settings.width // scale,
         )
 
-        def callback(step: int, *_: Any) -> None:
-            self.report(shot, step + 1)
+        def callback(step: int, steps: int, *_: Any) -> None:
+            if step + 1 < steps:
+                self.report(shot, step + 1)
 
         self.report(shot, 0)
         return sample_clip(
