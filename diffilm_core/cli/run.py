@@ -84,7 +84,7 @@ def _wait(server: Comfy, socket: Any, workflow: Workflow, prompt_id: str, progre
         try:
             entry = server.history(prompt_id)
             if entry is not None:
-                progress.close()
+                watch.finish()
                 return entry
             missing = 0 if server.is_queued(prompt_id) else missing + 1
         except DiffilmError as error:  # a busy server may be late with an answer
@@ -104,6 +104,7 @@ class _Watch:
         self.progress = progress
         self.done: set[str] = set()
         self.running = ""
+        self.succeeded = False
 
     def see(self, kind: str, data: dict[str, Any]) -> None:
         message = ""
@@ -117,10 +118,17 @@ class _Watch:
         elif kind == "progress" and data.get("max"):
             message = f" {data.get('value')}/{data['max']}"
         elif kind in ENDED:
+            self.succeeded = kind == "execution_success"
             return
         name = title(self.workflow, self.running) if self.running in self.workflow else "queued"
         total = len(self.workflow)
         self.progress("running", min(len(self.done & self.workflow.keys()), total - 1), total, name + message)
+
+    def finish(self) -> None:
+        """The last step; a job that failed keeps its bar where it was."""
+        if self.succeeded:
+            self.progress("running", len(self.workflow), len(self.workflow), "done")
+        self.progress.close()
 
 
 def _check(workflow: Workflow, entry: Mapping[str, Any]) -> None:
