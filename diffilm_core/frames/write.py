@@ -21,7 +21,7 @@ from .stream import FrameStream
 Progress = Callable[[str, int, int, str], None]
 """`progress(stage, done, total, message)`; it may raise `Cancelled`."""
 
-H264 = {"preset": "medium", "threads": 4, "mbtree": 0}
+H264: dict[str, Any] = {"preset": "medium", "threads": 4, "mbtree": 0}
 """What besides crf decides the bytes of an MP4. The threads are fixed because x264's rate control sees them; the
 macroblock tree is off because with it x264's AVX-512 code gives other bytes from run to run for the same frames."""
 
@@ -122,7 +122,7 @@ def _write_mp4(stream: FrameStream, path: Path, crf: int, metadata: Mapping[str,
         video.time_base = 1 / stream.fps
         context = video.codec_context
         context.time_base = 1 / stream.fps
-        context.thread_count = int(H264["threads"])
+        context.thread_count = H264["threads"]
         context.options = {"crf": str(crf), "preset": str(H264["preset"]), "mbtree": str(H264["mbtree"])}
         context.colorspace = context.color_primaries = context.color_trc = 1
         context.color_range = 1

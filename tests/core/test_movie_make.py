@@ -92,8 +92,8 @@ def test_the_same_movie_twice_and_its_folder_saves_the_work(path: Path, tmp_path
     assert watch.sampled() == 2
     assert [a == b for a, b in zip(hashes(edited), hashes(one), strict=True)] == [True] * 6 + [False] * 6 + [True] * 6
     watch = Watch()
-    make_movie(STORY, tmp_path / "two.mp4", model=path, progress=watch, upscale=None, **SMALL)
-    assert watch.sampled() == 0
+    small = make_movie(STORY, tmp_path / "two.mp4", model=path, progress=watch, upscale=None, interpolate=8, **SMALL)
+    assert watch.sampled() == 0 and (read(small).width, read(small).fps, read(small).frames) == (32, 8, 9)
 
 
 def test_frames_do_not_depend_on_the_threads_of_the_writer_or_the_shot_before(path: Path, tmp_path: Path) -> None:
