@@ -158,7 +158,7 @@ def scheduler_names() -> list[str]:
 
 
 def sample_clip(
-    model: Any, latent: Tensor, positive: list, negative: list, *, seed: int, steps: int, cfg: float,
+    model: Any, latent: Tensor, *, positive: list, negative: list, seed: int, steps: int, cfg: float,
     sampler: str, scheduler: str, on_step: Callable[[int, Any], None],
 ) -> Tensor:  # fmt: skip
     """One clip `(frames, c, h, w)` with the host's own sampler, as KSampler makes it.

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 import tempfile
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import av
 from comfy_api.latest import InputImpl, io, ui
 
 from ..diffilm_core import frames as stages
+from ..diffilm_core.frames.write import H264
 from . import host
-from .store import movie_folder, segment_path
+from .store import open_store
 from .types import CATEGORY
 from .video import derived_key, key_of, stream_of
 
@@ -45,21 +48,22 @@ class WriteMovie(io.ComfyNode):
 
     @classmethod
     def execute(cls, videos: list[Any], movie: list[str], crf: list[int]) -> io.NodeOutput:
-        folder = movie_folder(movie[0])
+        store = open_store(movie[0])
         streams = [stream_of(video) for video in videos]
         whole = stages.concat(streams)
         out_folder, stem, counter, subfolder = host.save_path(movie[0], whole.width, whole.height)
         name = f"{stem}_{counter:05}_.mp4"
         progress = host.Progress(whole.frames)
         done = 0
-        with tempfile.TemporaryDirectory(dir=folder, prefix="unkept-") as unkept:
+        with tempfile.TemporaryDirectory(dir=host.temp_directory(), prefix="diffilm-") as unkept:
             segments = []
             for number, (video, stream) in enumerate(zip(videos, streams, strict=True)):
-                key = derived_key(key_of(video), "segment", crf[0])
-                path = Path(unkept, f"{number}.mp4") if key is None else segment_path(folder, key)
-                if not path.is_file():
-                    stages.write(stream, path, crf=crf[0], progress=_shifted(progress, done, whole.frames))
-                segments.append(path)
+                key = derived_key(key_of(video), "segment", crf[0], av.__version__, H264)
+                write = partial(stages.write, stream, crf=crf[0], progress=_shifted(progress, done, whole.frames))
+                if key is None:
+                    segments.append(write(Path(unkept, f"{number}.mp4")))
+                else:
+                    segments.append(store.segment(key) or store.put_segment(key, write))
                 done += stream.frames
                 progress("write", done, whole.frames)
             out = stages.concat_files(segments, Path(out_folder, name), metadata=cls._metadata())

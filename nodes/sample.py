@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import logging
 from typing import Any
 
 from comfy_api.latest import io
 
-from ..diffilm_core.errors import DiffilmError
+from ..diffilm_core.movie.film import Film
+from ..diffilm_core.story import Shot
 from . import host
 from .latent import check_size, empty_clip
-from .store import LatentStore
+from .store import open_store
 from .story import frames_of
 from .types import CATEGORY, Storyboard
-
-log = logging.getLogger(__name__)
 
 
 class FilmStoryboard(io.ComfyNode):
@@ -73,33 +71,32 @@ class FilmStoryboard(io.ComfyNode):
         lengths = frames_of(storyboard, fps)
         for frames in lengths:
             check_size(width, height, frames)
-        store = LatentStore(movie)
         channels = model.model.latent_format.latent_channels
         settings = {"cfg": cfg, "sampler": sampler_name, "scheduler": scheduler, "steps": steps}
         model_key = host.model_key(model)
         progress = host.Progress(steps * len(lengths))
-        latents = []
-        for number, (shot, frames) in enumerate(zip(storyboard.shots, lengths, strict=True)):
+
+        def plan(shot: Shot) -> dict[str, Any]:
+            return {
+                "positive": host.encode_text(clip, shot.prompt, fps),
+                "negative": host.encode_text(clip, shot.negative, fps),
+                "seed": (shot.seed + take) % 2**64,
+                **settings,
+            }
+
+        def key_of(shot: Shot) -> str:
             host.check_cancel()
-            seed = (shot.seed + take) % 2**64
-            positive = host.encode_text(clip, shot.prompt, fps)
-            negative = host.encode_text(clip, shot.negative, fps)
-            empty = empty_clip(frames, width, height, channels)
-            key = host.digest("clip", model_key, positive, negative, tuple(empty.shape), seed, settings)
-            samples = store.load(key)
-            if samples is None:
-                samples = host.sample_clip(
-                    model, empty, positive, negative, seed=seed, **settings,
-                    on_step=lambda step, preview, done=number * steps: progress.show(done + step, preview),
-                )  # fmt: skip
-                if not bool(samples.isfinite().all()):
-                    raise DiffilmError(
-                        f"shot {number + 1} came out as not-a-number: expected finite latents; lower cfg or start "
-                        "ComfyUI with --fp32-unet"
-                    )
-                store.save(key, samples, shot)
-            else:
-                log.info("Diffilm: shot %d of %d is taken from %s", number + 1, len(lengths), store.folder)
-            progress.show((number + 1) * steps)
-            latents.append({"samples": samples})
+            return host.digest("clip", model_key, lengths[shot.index], channels, width, height, plan(shot))
+
+        def sample_shot(shot: Shot) -> Any:
+            samples = host.sample_clip(
+                model, empty_clip(lengths[shot.index], width, height, channels), **plan(shot),
+                on_step=lambda step, preview: progress.show(shot.index * steps + step, preview),
+            )  # fmt: skip
+            return samples.movedim(0, 1)
+
+        latents = []
+        for shot, clip_latents in Film(storyboard, sample_shot, open_store(movie), key_of):
+            progress.show((shot.index + 1) * steps)
+            latents.append({"samples": clip_latents.movedim(1, 0).contiguous()})
         return io.NodeOutput(latents)
