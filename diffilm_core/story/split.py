@@ -17,6 +17,7 @@ from .storyboard import MAX_SEED, Shot, Storyboard
 DEFAULT_FRAMES = 16
 DEFAULT_FPS = 8
 MIN_WORDS = 3  # a shorter sentence shares its neighbour's shot
+LONG_WORD = 20  # characters; what is longer counts as several
 
 
 def split_story(
@@ -106,7 +107,7 @@ def _units(text: str, pieces: list[Sentence]) -> list[_Unit]:
     lead: int | None = None  # where a shot starts whose own words are still to come
     scene = 0
     for piece in pieces:
-        words = word_count(text[piece.start : piece.end])
+        words = max(word_count(text[piece.start : piece.end]), (piece.end - piece.start) // LONG_WORD)
         silent = (piece.kind != "text" and not only_headings) or not has_words(text[piece.start : piece.end])
         if silent:
             if piece.kind != "text" and units and units[-1].scene == scene:

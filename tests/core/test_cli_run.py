@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from diffilm_core.cli import main
+from diffilm_core.cli.workflow import parse_change
 from tests.comfy_standin import StandIn, serve
 
 WORKFLOW: dict[str, Any] = {
@@ -295,3 +296,13 @@ def test_bar_on_a_long_run(server: StandIn, workflow: Path, capsys: Any) -> None
     assert run(workflow, server) == 0
     bar = capsys.readouterr().err
     assert "running" in bar and "/4" in bar
+
+
+def test_dots_in_titles_and_inputs_are_told_apart() -> None:
+    nodes: dict[str, Any] = {
+        "1": {"class_type": "A", "inputs": {"b.c": 0}, "_meta": {"title": "Negative"}},
+        "2": {"class_type": "B", "inputs": {"c": 0}, "_meta": {"title": "Negative.b"}},
+        "3": {"class_type": "C", "inputs": {"d": 0}, "_meta": {"title": "Negative.two"}},
+    }
+    found = [parse_change(nodes, text) for text in ("Negative.two.d=1", "Negative.b.c=1", "2.c=1", "Negative.two.x=1")]
+    assert [(change.node, change.input) for change in found] == [("3", "d"), ("1", "b.c"), ("2", "c"), ("1", "two.x")]

@@ -102,9 +102,7 @@ def test_sentences(text: str, want: list[str]) -> None:
 
 
 def test_wrapped_lines_are_one_sentence() -> None:
-    line = (
-        "The fox walks through the deep snow, and behind it, quiet as a cloud, the\nOwl flies until\nmorning.\n"
-    )
+    line = "The fox walks through the deep snow, and behind it, quiet as a cloud, the\nOwl flies until\nmorning.\n"
     assert prompts(line) == [" ".join(line.split()).rstrip(".")]
 
 
