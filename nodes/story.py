@@ -37,9 +37,7 @@ class StorySplitter(io.ComfyNode):
                 io.String.Input(
                     "style", default="", tooltip="Added to every shot's prompt, such as: watercolour, soft light."
                 ),
-                io.String.Input(
-                    "negative", multiline=True, default="", tooltip="What no shot may show. May be empty."
-                ),
+                io.String.Input("negative", default="", tooltip="What no shot may show. May be empty."),
                 io.Int.Input(
                     "seed", default=0, min=0, max=2**64 - 1, control_after_generate=False,
                     tooltip=(

