@@ -160,7 +160,7 @@ def make_model(video_model: Any) -> Any:
     if not mm.is_device_cpu(offload_device):
         model.to(offload_device)
     options = {"assign": True} if getattr(patcher, "is_dynamic", bool)() else {}
-    model.load_model_weights(weights, "", **options)
+    model.load_model_weights({key: value.to(dtype) for key, value in weights.items()}, "", **options)
     return patcher
 
 

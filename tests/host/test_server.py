@@ -111,6 +111,22 @@ def test_save_video_and_components_take_our_video(server: Server) -> None:
     assert len(server.files({"92": outputs["92"]})) == 6
 
 
+def test_newer_video_nodes_take_our_video(server: Server) -> None:
+    """Trim Video, and WebM out of Save Video, where the host has them."""
+    known = server.call("/object_info")
+    if "Video Slice" not in known:
+        pytest.skip("this ComfyUI has no Trim Video")
+    graph = api_workflow("text_to_clip", KSampler__steps=1, DiffilmEmptyLatent__frames=8)
+    decode = next(key for key, node in graph.items() if node["class_type"] == "DiffilmDecodeVideo")
+    del graph[next(key for key, node in graph.items() if node["class_type"] == "DiffilmWriteMovie")]
+    trim = {"video": [decode, 0], "start_time": 0.25, "duration": 0.5, "strict_duration": True}
+    graph["90"] = {"class_type": "Video Slice", "inputs": trim}
+    save = {"video": ["90", 0], "filename_prefix": "trimmed", "format": "webm", "codec": "auto"}
+    graph["91"] = {"class_type": "SaveVideo", "inputs": save}
+    seen = video(server.files(server.run(graph))[0])
+    assert (seen["frames"], seen["size"]) == (4, (128, 128))
+
+
 def test_interpolation_takes_a_video_of_the_host(server: Server) -> None:
     graph = {
         "1": {"class_type": "EmptyImage", "inputs": {"width": 64, "height": 48, "batch_size": 5, "color": 255}},
