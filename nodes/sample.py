@@ -95,8 +95,12 @@ class FilmStoryboard(io.ComfyNode):
             )  # fmt: skip
             return samples.movedim(0, 1)
 
+        store = open_store(movie)
+        keys = {shot.index: key_of(shot) for shot in storyboard.shots}
+        made = [{"index": index, "latents": key, "take": take, **settings} for index, key in keys.items()]
+        store.put_manifest({**storyboard.to_dict(), "version": 1, "made": made})
         latents = []
-        for shot, clip_latents in Film(storyboard, sample_shot, open_store(movie), key_of):
+        for shot, clip_latents in Film(storyboard, sample_shot, store, lambda shot: keys[shot.index]):
             progress.show((shot.index + 1) * steps)
             latents.append({"samples": clip_latents.movedim(1, 0).contiguous()})
         return io.NodeOutput(latents)

@@ -1,6 +1,7 @@
-"""Runs inside ComfyUI's process and prints figures as JSON: `python inside.py COMFYUI_FOLDER PACK_FOLDER`.
+"""Runs inside ComfyUI's process and prints figures as JSON: `python inside.py COMFYUI_FOLDER PACK_FOLDER [FLAG]`.
 
-Each check compares what the host does with our MODEL, CLIP and VAE with what the core does on its own.
+Each check compares what the host does with our MODEL, CLIP and VAE with what the core does on its own. With one of the
+host's dtype flags (--bf16-unet ...) only a short clip is sampled.
 """
 
 # ruff: noqa: E402
@@ -15,8 +16,9 @@ from pathlib import Path
 from typing import Any
 
 host, pack_folder = (Path(arg) for arg in sys.argv[1:3])
+FLAGS = sys.argv[3:]
 sys.path.insert(0, str(host))
-sys.argv = ["main.py", "--cpu"]
+sys.argv = ["main.py", "--cpu", *FLAGS]
 import comfy.options
 
 comfy.options.enable_args_parsing()
@@ -180,6 +182,34 @@ def check_context_windows() -> dict:
     return {"shape": list(out.shape), "finite": bool(out.isfinite().all())}
 
 
+def check_easycache() -> dict:
+    """The host's EasyCache wraps our UNet and leaves calls out."""
+    import comfy_extras.nodes_easycache as nodes_easycache
+
+    calls = []
+    forward = host_models.HostUNet._forward
+
+    def spy(self: Any, *args: Any, **kwargs: Any) -> Any:
+        calls.append(1)
+        return forward(self, *args, **kwargs)
+
+    positive, negative = conditions()
+    found = nodes_easycache.EasyCacheNode.execute(MODEL, 1.0, 0.1, 0.95, False)
+    host_models.HostUNet._forward = spy
+    try:
+        latents = host_latents(found.args[0], "euler", "normal", 12, 4.0, positive, negative)
+    finally:
+        host_models.HostUNet._forward = forward
+    return {"calls": len(calls), "finite": bool(latents.isfinite().all())}
+
+
+def check_dtype() -> dict:
+    positive, negative = conditions()
+    latents = host_latents(MODEL, "euler", "normal", 2, 4.0, positive, negative)
+    weight = next(MODEL.model.diffusion_model.parameters())
+    return {"dtype": str(weight.dtype), "finite": bool(latents.isfinite().all()), "scale": float(latents.abs().max())}
+
+
 def check_frame_rate() -> dict:
     """The rate of Diffilm Text Encode reaches the UNet."""
     rates = []
@@ -208,6 +238,7 @@ CHECKS = {
     "lora": check_lora,
     "diffusers_lora_names": check_diffusers_lora_names,
     "context_windows": check_context_windows,
+    "easycache": check_easycache,
     "frame_rate": check_frame_rate,
     **{
         f"{sampler} {scheduler}": lambda sampler=sampler, scheduler=scheduler: check_sampler(sampler, scheduler)
@@ -229,7 +260,7 @@ def main() -> None:
     heard = Complaints()
     logging.getLogger().addHandler(heard)
     results: dict[str, Any] = {}
-    for name, check in CHECKS.items():
+    for name, check in ({"dtype": check_dtype} if FLAGS else CHECKS).items():
         heard.lines = []
         try:
             results[name] = {**check(), "complaints": heard.lines}

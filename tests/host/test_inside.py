@@ -11,16 +11,20 @@ import pytest
 from hostkit import PACK, host_python
 
 
-@pytest.fixture(scope="session")
-def figures(host_path: Path) -> dict:
+def run_inside(host_path: Path, *flags: str) -> dict:
     script = Path(__file__).parent / "inside.py"
     done = subprocess.run(
-        [host_python(host_path), str(script), str(host_path), str(PACK)],
+        [host_python(host_path), str(script), str(host_path), str(PACK), *flags],
         cwd=host_path, capture_output=True, text=True, timeout=3000, env={**os.environ, "PYTHONUNBUFFERED": "1"},
     )  # fmt: skip
     line = next((line for line in done.stdout.splitlines() if line.startswith("FIGURES ")), None)
     assert line is not None, done.stdout[-3000:] + done.stderr[-5000:]
     return json.loads(line.removeprefix("FIGURES "))
+
+
+@pytest.fixture(scope="session")
+def figures(host_path: Path) -> dict:
+    return run_inside(host_path)
 
 
 def figure(figures: dict, name: str) -> dict:
@@ -74,6 +78,19 @@ def test_loras_in_diffusers_names_reach_our_layers(figures: dict) -> None:
 
 def test_context_windows_of_the_host_run(figures: dict) -> None:
     assert figure(figures, "context_windows")["finite"]
+
+
+def test_easycache_of_the_host_leaves_calls_out(figures: dict) -> None:
+    found = figure(figures, "easycache")
+    assert found["finite"] and 0 < found["calls"] < 12
+
+
+@pytest.mark.parametrize("dtype", ["bf16", "fp16", "fp8_e4m3fn"])
+def test_the_hosts_weight_dtypes_work(host_path: Path, dtype: str) -> None:
+    """Weights stored as the host was told to, computed in what the CPU can."""
+    found = figure(run_inside(host_path, f"--{dtype}-unet"), "dtype")
+    names = {"bf16": "torch.bfloat16", "fp16": "torch.float16", "fp8_e4m3fn": "torch.float8_e4m3fn"}
+    assert found["dtype"] == names[dtype] and found["finite"] and found["scale"] > 0.1
 
 
 def test_the_frame_rate_reaches_the_network(figures: dict) -> None:
