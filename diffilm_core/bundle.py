@@ -1,13 +1,14 @@
 """A model file: UNet, autoencoder, text encoder and how to sample with them, in one safetensors file.
 
 Its tensors carry Stable Diffusion's prefixes; its metadata has one entry, `diffilm`: a JSON object with the
-configuration of each part, the noise schedule, the defaults, the data that it was trained on and the licence.
+configuration of each part, the noise schedule, the defaults, the data that it was trained on and the licence. A model
+may also be a folder of such files, each with some of the tensors, as the one that ships is.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
-import logging
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -18,14 +19,12 @@ from torch import Tensor, nn
 
 from .checkpoints.files import file_digest, read_tensors, write_tensors
 from .errors import DiffilmError
-from .models import AutoencoderConfig, AutoencoderKL, UNet, UNetConfig
+from .models import AutoencoderConfig, AutoencoderKL, UNet, UNetConfig, is_temporal
 from .sampling.schedules import NoiseSchedule
 from .text.clip import TextEncoder
 
-log = logging.getLogger(__name__)
-
 ASSETS = Path(__file__).parent / "assets"
-SHIPPED = ASSETS / "diffilm.safetensors"
+SHIPPED = ASSETS / "diffilm"
 TOKENIZER = ASSETS / "tokenizer"
 PREFIXES = {"unet": "model.diffusion_model.", "vae": "first_stage_model.", "text": "cond_stage_model.transformer."}
 
@@ -109,21 +108,36 @@ def part(tensors: Mapping[str, Tensor], name: str) -> dict[str, Tensor]:
 
 
 def read_model(path: str | Path | None = None) -> tuple[dict[str, Tensor], ModelConfig, Path]:
-    """Tensors and configuration of a Diffilm model file (None: the one that ships), no network built.
+    """Tensors and configuration of a Diffilm model, a file or a folder (None: the one that ships), no network built.
 
-    Raises DiffilmError where the file is missing, truncated, no safetensors or no Diffilm model.
+    Raises DiffilmError where a file is missing, truncated, no safetensors or no Diffilm model.
     """
     path = SHIPPED if path is None else Path(path)
-    tensors, metadata = read_tensors(path)
+    tensors: dict[str, Tensor] = {}
+    metadata: dict[str, str] = {}
+    for file in model_files(path):
+        more, metadata = read_tensors(file)
+        tensors.update(more)
     if "diffilm" not in metadata:
         raise DiffilmError(f"{path} is no Diffilm model: no 'diffilm' metadata; give one that Diffilm made")
     try:
         config = ModelConfig.from_json(metadata["diffilm"])
-    except (ValueError, TypeError, KeyError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise DiffilmError(f"{path}: its configuration cannot be read ({error}); get the file again") from error
     if config.tokenizer and config.tokenizer != tokenizer_digest():
         raise DiffilmError(f"{path} was trained with another tokenizer than the one in {TOKENIZER}: update Diffilm")
     return tensors, config, path
+
+
+def model_files(path: Path) -> list[Path]:
+    """The safetensors files of a model: those of a folder by name, or the file itself."""
+    return sorted(path.glob("*.safetensors")) or [path] if path.is_dir() else [path]
+
+
+def fingerprint(path: Path) -> str:
+    """SHA-256 over a model's files, as hex: the file's own, or that of the digests of a folder's files."""
+    digests = [file_digest(file) for file in model_files(path)]
+    return digests[0] if len(digests) == 1 else hashlib.sha256("".join(digests).encode()).hexdigest()
 
 
 def tokenizer_digest() -> str:
@@ -166,8 +180,9 @@ def load_model(
 ) -> VideoModel:
     """Load a Diffilm model file, ready to sample.
 
-    path: None for the model that ships. device: the GPU where there is one, else the CPU. dtype: of the UNet and the
-    autoencoder; float32 on a CPU, float16 elsewhere. Raises DiffilmError as `read_model` and `as_device` do.
+    path: a file or a folder; None for the model that ships. device: the GPU where there is one, else the CPU. dtype:
+    of the UNet and the autoencoder; float32 on a CPU, float16 elsewhere. Raises DiffilmError as `read_model` and
+    `as_device` do.
     """
     tensors, config, path = read_model(path)
     device = as_device(device)
@@ -182,7 +197,7 @@ def load_model(
         text=text.to(device),
         schedule=NoiseSchedule.create(**config.schedule),
         prediction=config.prediction,
-        fingerprint=file_digest(path),
+        fingerprint=fingerprint(path),
         path=path,
         config=config,
     )
@@ -197,13 +212,26 @@ def save_model(
     *,
     dtype: torch.dtype = torch.float16,
 ) -> Path:
-    """Write a model file from the state dicts of its parts (text in transformers' names)."""
+    """Write a model from the state dicts of its parts (text in transformers' names).
+
+    path: a name ending in .safetensors, or a folder, where the image UNet and the rest become a file each.
+    """
+    path = Path(path)
     tensors = {
         PREFIXES[name] + key: tensor.detach().to("cpu", dtype if tensor.is_floating_point() else tensor.dtype)
         for name, state in (("unet", unet), ("vae", vae), ("text", _with_text_prefix(text)))
         for key, tensor in state.items()
     }
-    return write_tensors(path, tensors, {"format": "pt", "diffilm": config.to_json()})
+    metadata = {"format": "pt", "diffilm": config.to_json()}
+    if path.suffix == ".safetensors":
+        return write_tensors(path, tensors, metadata)
+    path.mkdir(parents=True, exist_ok=True)
+    prefix = PREFIXES["unet"]
+    image = {key: t for key, t in tensors.items() if key.startswith(prefix) and not is_temporal(key[len(prefix) :])}
+    write_tensors(path / "image.safetensors", image, metadata)
+    rest = {key: tensor for key, tensor in tensors.items() if key not in image}
+    write_tensors(path / "video.safetensors", rest, metadata)
+    return path
 
 
 def _with_text_prefix(state: Mapping[str, Tensor]) -> dict[str, Tensor]:

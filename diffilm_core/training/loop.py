@@ -26,7 +26,7 @@ class Ema:
 
     def __init__(self, modules: Mapping[str, nn.Module], decay: float) -> None:
         self.decay = decay
-        self.live = [p for module in modules.values() for p in module.parameters() if p.requires_grad]
+        self.live: list[Tensor] = [p for module in modules.values() for p in module.parameters() if p.requires_grad]
         self.kept = [p.detach().clone() for p in self.live]
 
     @torch.no_grad()

@@ -107,7 +107,7 @@ class World:
         if self._pictures is None:
             log.info("rendering %d pictures", self.data.pictures)
             parts = [
-                (self.render(scenes), tokens, scenes.objects[:, 0], scenes.place, scenes.objects[:, 1] < 0)
+                (self.render(scenes), tokens, scenes.object, scenes.place, scenes.other < 0)
                 for scenes, tokens in captioned_scenes(self.data.pictures, self.data.seed, self.window)
             ]
             self._pictures = Pictures(*(torch.cat(each).to(self.device) for each in zip(*parts, strict=True)))
@@ -147,7 +147,7 @@ class World:
 def _encode(vae: AutoencoderKL, pixels: Tensor) -> Tensor:
     with torch.no_grad(), torch.autocast(pixels.device.type, torch.bfloat16, enabled=pixels.is_cuda):
         encode: Callable[[Tensor], Tensor] = lambda piece: vae.encode(to_unit(piece)).bfloat16()  # noqa: E731
-        return torch.cat([encode(piece) for piece in pixels.split(256)])
+        return torch.cat([encode(piece) for piece in pixels.split(64)])
 
 
 def latent_stills(world: World, vae: AutoencoderKL, count: int) -> tuple[Tensor, Tensor]:

@@ -41,7 +41,8 @@ def picture_loss(got: Tensor, want: Tensor) -> Tensor:
 
 
 def compiled(module: nn.Module, device: torch.device) -> nn.Module:
-    """torch.compile on a GPU, where its minute pays; the module itself elsewhere."""
+    """Channels last, and torch.compile on a GPU, where its minute pays."""
+    module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return torch.compile(module) if device.type == "cuda" else module  # type: ignore[return-value]
 
 
@@ -62,7 +63,7 @@ class Reconstruct(nn.Module):
 def autoencoder(world: World, config: TrainConfig, folder: Path) -> AutoencoderKL:
     """Train the autoencoder on stills and set its scale factor to 1 / std of its latents."""
     stage = config.stages["autoencoder"]
-    vae = AutoencoderKL(replace(config.vae, scale_factor=1.0)).to(world.device, memory_format=torch.channels_last)
+    vae = AutoencoderKL(replace(config.vae, scale_factor=1.0)).to(world.device)
     loss = compiled(Reconstruct(vae), world.device)
     cells = config.data.size // vae.downscale
 
@@ -112,7 +113,7 @@ class Diffusion:
 def image(world: World, config: TrainConfig, folder: Path, vae: AutoencoderKL, text: nn.Module) -> UNet:
     """Train text-to-image on captioned stills; the text encoder goes along at a tenth of the rate."""
     stage = config.stages["image"]
-    unet = UNet(config.unet).to(world.device, memory_format=torch.channels_last)
+    unet = UNet(config.unet).to(world.device)
     log.info("image UNet: %.2f M parameters", sum(p.numel() for p in unet.parameters()) / 1e6)
     diffusion = Diffusion(NoiseSchedule.create(**config.schedule), world.device)
     pool, tokens = latent_stills(world, vae, config.data.stills)
@@ -134,14 +135,23 @@ def image(world: World, config: TrainConfig, folder: Path, vae: AutoencoderKL, t
     return unet.eval()
 
 
-def video(world: World, config: TrainConfig, folder: Path, vae: AutoencoderKL, text: nn.Module, still: UNet) -> UNet:
+def video(
+    world: World,
+    config: TrainConfig,
+    folder: Path,
+    vae: AutoencoderKL,
+    text: nn.Module,
+    still: UNet,
+    start: dict[str, Tensor] | None = None,
+) -> UNet:
     """Inflate the image UNet and train only its temporal layers, on clips without any text.
 
-    The context of every step is that of the empty prompt. Raises RuntimeError if a spatial parameter changed.
+    The context of every step is that of the empty prompt. start: temporal tensors to go on from instead of the
+    identity. Raises RuntimeError if a spatial parameter changed.
     """
     stage = config.stages["video"]
-    unet = UNet(config.unet.with_time()).to(world.device, memory_format=torch.channels_last)
-    unet.load_state_dict(still.state_dict(), strict=False)
+    unet = UNet(config.unet.with_time()).to(world.device)
+    unet.load_state_dict({**still.state_dict(), **(start or {})}, strict=False)
     unet.requires_grad_(False)
     for parameter in unet.temporal_parameters().values():
         parameter.requires_grad_(True)

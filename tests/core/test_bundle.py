@@ -6,7 +6,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from diffilm_core.bundle import load_model, read_model
+from diffilm_core.bundle import ASSETS, load_model, part, read_model, save_model
 from diffilm_core.errors import DiffilmError
 from tests.models import tiny_model
 
@@ -31,6 +31,26 @@ def test_a_file_comes_back_as_it_was_written(path, tmp_path):
     assert load_model(tiny_model(tmp_path / "other.safetensors", seed=1)).fingerprint != model.fingerprint
 
 
+def test_a_folder_of_two_files_is_the_same_model(path, tmp_path):
+    tensors, config, _ = read_model(path)
+    save_model(tmp_path / "model", config, part(tensors, "unet"), part(tensors, "vae"), part(tensors, "text"))
+    assert {file.name for file in (tmp_path / "model").iterdir()} == {"image.safetensors", "video.safetensors"}
+    again, config_again, _ = read_model(tmp_path / "model")
+    assert config_again == config and again.keys() == tensors.keys()
+    assert all(torch.equal(again[name], tensors[name]) for name in tensors)
+    whole = load_model(tmp_path / "model", device="cpu").fingerprint
+    (tmp_path / "model" / "image.safetensors").unlink()
+    assert "UNet does not fit" in one_line(tmp_path / "model")
+    assert len(whole) == 64
+
+
+def test_the_model_that_ships_loads_and_is_small_enough():
+    model = load_model(device="cpu")
+    files = [file for file in ASSETS.rglob("*") if file.is_file()]
+    assert sum(file.stat().st_size for file in files) < 40e6 and max(file.stat().st_size for file in files) < 16e6
+    assert (model.defaults.width, model.defaults.height, model.defaults.frames) == (128, 128, 16)
+
+
 def one_line(path, **options) -> str:
     with pytest.raises(DiffilmError) as caught:
         load_model(path, **options)
@@ -40,7 +60,7 @@ def one_line(path, **options) -> str:
 
 def test_wrong_files_are_named(path, tmp_path):
     assert "does not exist" in one_line(tmp_path / "none.safetensors")
-    assert "is a folder" in one_line(tmp_path)
+    assert "is a folder" in one_line(tmp_path)  # without a model in it
     whole = path.read_bytes()
     for name, data, message in (
         ("text", b"Once upon a time there was a fox in the snow.", "no safetensors file"),
