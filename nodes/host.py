@@ -19,6 +19,7 @@ from ..diffilm_core.errors import DiffilmError
 
 SHIPPED = "diffilm (ships with the pack)"
 FOLDERS = ("diffilm", "checkpoints", "diffusion_models")
+PARTS = {"image.safetensors", "video.safetensors"}  # a model in a folder
 
 
 # Progress and Cancel
@@ -57,33 +58,44 @@ def register_folders() -> None:
 
 
 def model_files() -> list[str]:
-    """What the loader offers: the model that ships, then every Diffilm file of the model folders."""
-    names: list[str] = []
+    """What the loader offers: the model that ships, then every Diffilm file of the model folders.
+
+    A model that is a folder of several files is one entry, with a slash at its end.
+    """
+    names: set[str] = set()
     for folder in FOLDERS:
         if folder not in folder_paths.folder_names_and_paths:
             continue
-        for name in folder_paths.get_filename_list(folder):
-            path = folder_paths.get_full_path(folder, name)
-            if path is not None and name not in names and _is_ours(path):
-                names.append(name)
+        ours = [name for name in folder_paths.get_filename_list(folder) if _is_ours(folder, name)]
+        files: dict[str, set[str]] = {}
+        for name in ours:
+            files.setdefault(os.path.dirname(name), set()).add(os.path.basename(name))
+        parted = {place for place, there in files.items() if place and there == PARTS}
+        names |= {place.replace(os.sep, "/") + "/" for place in parted}
+        names |= {name for name in ours if os.path.dirname(name) not in parted}
     return [SHIPPED, *sorted(names)]
 
 
 def model_path(name: str) -> str | None:
-    """The file of a name that `model_files` gave; None is the model that ships. Raises DiffilmError."""
+    """The file or folder of a name that `model_files` gave; None is the model that ships. Raises DiffilmError."""
     if name == SHIPPED:
         return None
     for folder in FOLDERS:
-        if folder in folder_paths.folder_names_and_paths:
-            path = folder_paths.get_full_path(folder, name)
-            if path is not None:
-                return path
+        if folder not in folder_paths.folder_names_and_paths:
+            continue
+        for root in folder_paths.get_folder_paths(folder) if name.endswith("/") else []:
+            if os.path.isdir(os.path.join(root, name)):
+                return os.path.join(root, name)
+        path = None if name.endswith("/") else folder_paths.get_full_path(folder, name)
+        if path is not None:
+            return path
     raise DiffilmError(f"model {name!r}: no such file in {', '.join(FOLDERS)}; put it into models/diffilm")
 
 
-def _is_ours(path: str) -> bool:
+def _is_ours(folder: str, name: str) -> bool:
+    path = folder_paths.get_full_path(folder, name)
     try:
-        stat = os.stat(path)
+        stat = os.stat(path or "")
         return path.endswith(".safetensors") and _header_is_ours(path, stat.st_mtime_ns, stat.st_size)
     except OSError:
         return False

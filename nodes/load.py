@@ -40,7 +40,10 @@ class LoadModel(io.ComfyNode):
     @classmethod
     def fingerprint_inputs(cls, model_name: str) -> str:
         path = host.model_path(model_name)
-        return model_name if path is None else f"{path} {os.stat(path).st_mtime_ns}"
+        if path is None:
+            return model_name
+        files = [os.path.join(path, name) for name in sorted(host.PARTS)] if os.path.isdir(path) else [path]
+        return " ".join(f"{file} {os.stat(file).st_mtime_ns}" for file in files)
 
     @classmethod
     def execute(cls, model_name: str) -> io.NodeOutput:

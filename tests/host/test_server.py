@@ -198,7 +198,7 @@ def test_bad_input_is_a_node_error_in_one_line(server: Server, changes: dict, wo
 def test_a_truncated_model_is_an_error_before_sampling(server: Server) -> None:
     folder = server.base / "models/diffilm"
     folder.mkdir(exist_ok=True)
-    whole = (PACK / "diffilm_core/assets/diffilm.safetensors").read_bytes()
+    whole = next((PACK / "diffilm_core/assets").rglob("*.safetensors")).read_bytes()
     (folder / "cut.safetensors").write_bytes(whole[: len(whole) // 2])
     assert "cut.safetensors" in str(server.call("/object_info/DiffilmLoadModel"))
     message = server.fails(api_workflow("text_to_clip", DiffilmLoadModel__model_name="cut.safetensors"))

@@ -323,9 +323,15 @@ def check_model_files() -> None:
     (folder / "ours.safetensors").write_bytes(len(header).to_bytes(8, "little") + header)
     (folder / "other.safetensors").write_bytes((2).to_bytes(8, "little") + b"{}")
     (folder / "empty.safetensors").write_bytes(b"")
-    folder_paths.get_filename_list = lambda name: sorted(p.name for p in folder.iterdir()) if name == "diffilm" else []
+    (folder / "two").mkdir(exist_ok=True)
+    for part in ("image", "video"):
+        (folder / "two" / f"{part}.safetensors").write_bytes((folder / "ours.safetensors").read_bytes())
+    found = sorted(str(p.relative_to(folder)) for p in folder.rglob("*.safetensors"))
+    folder_paths.get_filename_list = lambda name: found if name == "diffilm" else []
+    folder_paths.get_folder_paths = lambda name: [str(folder)] if name == "diffilm" else []
     folder_paths.get_full_path = lambda name, file: str(folder / file) if (folder / file).is_file() else None
-    assert host.model_files() == [host.SHIPPED, "ours.safetensors"]
+    assert host.model_files() == [host.SHIPPED, "ours.safetensors", "two/"]
+    assert Path(host.model_path("two/")) == folder / "two"
     assert host.model_path(host.SHIPPED) is None
     try:
         host.model_path("gone.safetensors")
