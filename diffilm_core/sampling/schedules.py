@@ -109,7 +109,7 @@ class NoiseSchedule:
         """Sigma at fractional timesteps, interpolated in log sigma; any shape, float32, clamped to 0 .. T -
         1."""
         t = timestep.detach().to("cpu", torch.float32).clamp(0, len(self) - 1)
-        log_sigmas = self.log_sigmas.float()
+        log_sigmas = self.sigmas.log()
         weight = t.frac()
         low, high = log_sigmas[t.floor().long()], log_sigmas[t.ceil().long()]
         return ((1 - weight) * low + weight * high).exp().to(timestep.device)
@@ -126,5 +126,5 @@ class NoiseSchedule:
     def nearest_timestep(self, sigma: Tensor) -> Tensor:
         """The trained step nearest in log sigma, as float32: what ComfyUI feeds its networks. Any shape."""
         log_sigma = sigma.detach().to("cpu", torch.float32).log()
-        distance = (log_sigma.unsqueeze(-1) - self.log_sigmas.float()).abs()
+        distance = (log_sigma.unsqueeze(-1) - self.sigmas.log()).abs()
         return distance.argmin(dim=-1).to(sigma.device, torch.float32)
