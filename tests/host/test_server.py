@@ -142,7 +142,7 @@ def test_interpolation_takes_a_video_of_the_host(server: Server) -> None:
 
 
 def test_cancel_stops_within_a_step_and_the_next_run_goes_on(server: Server) -> None:
-    steps = 40
+    steps = 24
     graph = api_workflow(
         "story_to_movie", DiffilmStorySplitter__story=SHORT, DiffilmFilmStoryboard__steps=steps,
         DiffilmFilmStoryboard__movie="cancelled", DiffilmWriteMovie__movie="cancelled",
