@@ -117,7 +117,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         for stage in STAGES:
             command = [sys.executable, __file__, *sys.argv[1:], "--stage", stage, "--folder", folder]
-            out = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+            out = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)
             print(f"{stage:12} {out['seconds']:8.2f} {out['peak']:9.0f} {out['more']:12.0f}")
 
 
