@@ -116,8 +116,9 @@ def read_model(path: str | Path | None = None) -> tuple[dict[str, Tensor], Model
     tensors: dict[str, Tensor] = {}
     metadata: dict[str, str] = {}
     for file in model_files(path):
-        more, metadata = read_tensors(file)
+        more, words = read_tensors(file)
         tensors.update(more)
+        metadata.update(words)
     if "diffilm" not in metadata:
         raise DiffilmError(f"{path} is no Diffilm model: no 'diffilm' metadata; give one that Diffilm made")
     try:
@@ -214,7 +215,8 @@ def save_model(
 ) -> Path:
     """Write a model from the state dicts of its parts (text in transformers' names).
 
-    path: a name ending in .safetensors, or a folder, where the image UNet and the rest become a file each.
+    path: a name ending in .safetensors, or a folder, where the image UNet (image.safetensors) and the rest with the
+    configuration (video.safetensors) become a file each. The same tensors make the same bytes.
     """
     path = Path(path)
     tensors = {
@@ -222,13 +224,13 @@ def save_model(
         for name, state in (("unet", unet), ("vae", vae), ("text", _with_text_prefix(text)))
         for key, tensor in state.items()
     }
-    metadata = {"format": "pt", "diffilm": config.to_json()}
+    metadata = {"diffilm": config.to_json()}  # one entry: safetensors writes several in any order
     if path.suffix == ".safetensors":
         return write_tensors(path, tensors, metadata)
     path.mkdir(parents=True, exist_ok=True)
     prefix = PREFIXES["unet"]
     image = {key: t for key, t in tensors.items() if key.startswith(prefix) and not is_temporal(key[len(prefix) :])}
-    write_tensors(path / "image.safetensors", image, metadata)
+    write_tensors(path / "image.safetensors", image, {"part": "image UNet of a Diffilm model"})
     rest = {key: tensor for key, tensor in tensors.items() if key not in image}
     write_tensors(path / "video.safetensors", rest, metadata)
     return path

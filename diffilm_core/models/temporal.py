@@ -1,34 +1,14 @@
-"""Temporal dialects: what a video model puts between the spatial layers of the Stable Diffusion UNet.
-
-A dialect is asked at fixed places for a layer, called `(x, frames)` with x `(b t) c h w`, or for None.
-"""
+"""Temporal dialects: what a video model puts between the spatial layers of the Stable Diffusion UNet."""
 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
 
 import torch
 from einops import rearrange
 from torch import Tensor, nn
 
-if TYPE_CHECKING:
-    from .blocks import Build
-
-
-class TemporalDialect:
-    """No temporal layer anywhere: the image model."""
-
-    name = "none"
-    conditions_on_fps = False
-
-    def after_conv(self, build: Build, channels: int) -> nn.Module | None:
-        """The layer after a 3x3, downsampling or upsampling convolution of `channels`."""
-        return None
-
-    def after_attention(self, build: Build, channels: int, heads: int) -> nn.Module | None:
-        """The layer after a spatial transformer of `channels`."""
-        return None
+from .build import Build, TemporalDialect
 
 
 class TemporalConv(nn.Module):
