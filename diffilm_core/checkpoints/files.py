@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import struct
 from collections.abc import Mapping
 from pathlib import Path
 
 from torch import Tensor
 
+from ..atomic import written_whole
 from ..errors import DiffilmError
 
 MAX_HEADER = 100_000_000
@@ -41,15 +41,20 @@ def _header(path: Path) -> dict[str, dict]:
 def read_tensors(path: str | Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     """Tensors (memory-mapped, on the CPU) and metadata of a safetensors file.
 
-    Raises DiffilmError for a file that is missing, is none, or is cut short.
+    Raises DiffilmError for a file that is missing, unreadable, none, or cut short.
     """
     from safetensors import SafetensorError, safe_open
 
     path = Path(path)
-    if not path.is_file():
-        what = "is a folder" if path.is_dir() else "does not exist"
-        raise DiffilmError(f"model file {path} {what}: give the path of a .safetensors file")
-    _header(path)
+    try:
+        if not path.is_file():
+            what = "is a folder" if path.is_dir() else "does not exist"
+            raise DiffilmError(f"model file {path} {what}: give the path of a .safetensors file")
+        _header(path)
+    except OSError as error:
+        raise DiffilmError(
+            f"model file {path} cannot be read ({error.strerror or error}): give a .safetensors file that can be"
+        ) from error
     try:
         with safe_open(str(path), framework="pt") as file:
             return {name: file.get_tensor(name) for name in file.keys()}, dict(file.metadata() or {})  # noqa: SIM118
@@ -58,17 +63,12 @@ def read_tensors(path: str | Path) -> tuple[dict[str, Tensor], dict[str, str]]:
 
 
 def write_tensors(path: str | Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> Path:
-    """Write a safetensors file under a temporary name and rename it when whole."""
+    """Write a safetensors file; it appears whole. Raises DiffilmError where it cannot be written."""
     from safetensors.torch import save_file
 
     path = Path(path)
-    part = path.with_name(path.name + ".part")
-    try:
-        save_file({name: t.contiguous() for name, t in tensors.items()}, str(part), metadata=dict(metadata))
-        part.chmod(0o644)  # safetensors makes it private
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
+    with written_whole(path) as temporary:
+        save_file({name: t.contiguous() for name, t in tensors.items()}, str(temporary), metadata=dict(metadata))
     return path
 
 

@@ -1,9 +1,10 @@
 """Lazy clips: decode, interpolate, upscale, join, spool, read and write, a chunk of frames in memory at a time."""
 
+from ..atomic import written_whole
 from .decode import decode
 from .interpolate import interpolate_blend
 from .join import concat_files
-from .output import check_output, written_whole
+from .output import check_output
 from .read import read, read_metadata
 from .spool import spool
 from .stream import FrameStream, as_fps, concat, frame_hashes, from_tensor, to_uint8

@@ -7,8 +7,9 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
+from ..atomic import written_whole
 from ..errors import DiffilmError
-from .output import check_output, written_whole
+from .output import check_output
 from .read import _opened
 from .write import Progress, _text, movie_options
 

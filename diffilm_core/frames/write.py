@@ -13,9 +13,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..atomic import written_whole
 from ..errors import DiffilmError
 from .colour import to_planes
-from .output import check_output, written_whole
+from .output import check_output
 from .stream import FrameStream
 
 Progress = Callable[[str, int, int, str], None]

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from .. import __version__
+from ..atomic import remove_stale
 from ..errors import DiffilmError
 from ..frames import as_fps, check_output
 from ..frames.write import Progress
@@ -20,7 +21,7 @@ from ..story import Shot, Storyboard, read_story, split_story
 from .film import Film
 from .render import RenderSettings, finished_stream, render
 from .sample import ModelSampler, SampleSettings
-from .store import ShotStore, movie_folder, remove_stale
+from .store import ShotStore, movie_folder
 
 if TYPE_CHECKING:
     from ..bundle import VideoModel
@@ -144,7 +145,7 @@ def make_movie(
         board = options.storyboard(board, frames or loaded.defaults.frames, settings.fps)
     film_sampler = ModelSampler(loaded, settings, len(board.shots), progress)
     store = ShotStore(movie_folder(target) if folder is None else folder)
-    remove_stale(target.absolute().parent, f"{target.stem}.")
+    remove_stale(target.absolute().parent, target.stem)
     return _produce(board, film_sampler, _render_settings(options, loaded, settings), store, target, progress)
 
 

@@ -15,7 +15,6 @@ import hashlib
 import json
 import logging
 import os
-import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from fractions import Fraction
@@ -25,14 +24,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..atomic import check_writable, remove_stale, written_whole
+from ..checkpoints.files import file_digest, read_tensors, write_tensors
 from ..errors import DiffilmError
-from ..frames import written_whole
 
 log = logging.getLogger(__name__)
 
 VERSION = 1
 KEY_LENGTH = 40
-STALE_SECONDS = 3600
 
 
 def digest_key(settings: Mapping[str, Any]) -> str:
@@ -67,13 +66,14 @@ class ShotStore:
         try:
             for part in (self._latents, self._shots):
                 part.mkdir(parents=True, exist_ok=True)
+            for part in (self.folder, self._latents, self._shots):
+                check_writable(part)
+                remove_stale(part)
         except OSError as error:
             raise DiffilmError(
                 f"cannot make the movie's folder {self.folder} ({error.strerror}): expected a place to write to; "
                 "choose another output"
             ) from error
-        for part in (self.folder, self._latents, self._shots):
-            remove_stale(part, "")
         self.manifest()
 
     def latents_path(self, key: str) -> Path:
@@ -87,8 +87,6 @@ class ShotStore:
         path = self.latents_path(key)
         if not path.is_file():
             return None
-        from ..checkpoints.files import read_tensors
-
         try:
             tensors, metadata = read_tensors(path)
             latents = tensors["latents"]
@@ -101,12 +99,9 @@ class ShotStore:
 
     def put_latents(self, key: str, latents: Tensor, about: Mapping[str, str] | None = None) -> None:
         """Stores a clip's latents; `about` are texts for people who look into the file."""
-        from safetensors.torch import save_file
-
         latents = latents.detach().to("cpu").contiguous()
         metadata = {"format": "pt", **(about or {}), "key": key, "sha256": _tensor_digest(latents)}
-        with written_whole(self.latents_path(key)) as temporary:
-            save_file({"latents": latents}, str(temporary), metadata=metadata)
+        write_tensors(self.latents_path(key), {"latents": latents}, metadata)
 
     def segment(self, key: str) -> Path | None:
         """The finished shot stored under `key`, or None."""
@@ -116,7 +111,7 @@ class ShotStore:
             return None
         try:
             wanted = json.loads(record.read_bytes())
-            if wanted["key"] != key or wanted["sha256"] != _file_digest(path):
+            if wanted["key"] != key or wanted["sha256"] != file_digest(path):
                 raise ValueError("its contents are not what was stored")
         except (ValueError, KeyError, TypeError, OSError) as error:
             _discard(path, error)
@@ -128,7 +123,7 @@ class ShotStore:
         path = self.segment_path(key)
         path.with_suffix(".json").unlink(missing_ok=True)
         write(path)
-        _write_json(path.with_suffix(".json"), {**(about or {}), "key": key, "sha256": _file_digest(path)})
+        _write_json(path.with_suffix(".json"), {**(about or {}), "key": key, "sha256": file_digest(path)})
         return path
 
     def manifest(self) -> dict[str, Any]:
@@ -156,14 +151,6 @@ class ShotStore:
         return path
 
 
-def remove_stale(folder: Path, stem: str) -> None:
-    """Removes what killed runs left: temporary files of `written_whole` for `stem` that nobody wrote to for an hour."""
-    for path in folder.glob(f".{stem}*.part.*"):
-        with suppress(OSError):
-            if time.time() - path.stat().st_mtime > STALE_SECONDS:
-                path.unlink()
-
-
 def _discard(path: Path, reason: Exception) -> None:
     log.warning("%s is damaged and is made again: %s", path, " ".join(str(reason).split()))
     with suppress(OSError):
@@ -178,9 +165,3 @@ def _write_json(path: Path, contents: Mapping[str, Any]) -> None:
 def _tensor_digest(tensor: Tensor) -> str:
     form = f"{tensor.dtype}{tuple(tensor.shape)}".encode()
     return hashlib.sha256(form + tensor.contiguous().view(torch.uint8).numpy().tobytes()).hexdigest()
-
-
-def _file_digest(path: Path) -> str:
-    from ..checkpoints.files import file_digest
-
-    return file_digest(path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import os
 from pathlib import Path
 
 from ..errors import DiffilmError
@@ -41,7 +42,7 @@ def read_story(path: str | Path) -> str:
     Raises DiffilmError: no such file, a folder, unreadable, blank, not text.
     """
     path = Path(path)
-    if path.is_dir():
+    if os.path.isdir(path):
         raise DiffilmError(f"story {path} is a folder; give a text file")
     try:
         data = path.read_bytes()

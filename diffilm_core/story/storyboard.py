@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..atomic import written_whole
 from ..errors import DiffilmError
 
 VERSION = 1
@@ -164,15 +165,10 @@ def read_storyboard(path: str | Path) -> Storyboard:
 
 
 def write_storyboard(board: Storyboard, path: str | Path) -> Path:
-    """Write the JSON form under a temporary name, then rename. DiffilmError when the place cannot be written."""
+    """Write the JSON form; the file appears whole. DiffilmError when the place cannot be written."""
     path = Path(path)
-    part = path.with_name(path.name + ".part")
-    try:
-        part.write_text(board.to_json() + "\n", encoding="utf-8")
-        part.replace(path)
-    except OSError as error:
-        part.unlink(missing_ok=True)
-        raise DiffilmError(f"storyboard cannot be written to {path} ({error.strerror}); choose another place") from None
+    with written_whole(path) as temporary:
+        temporary.write_text(board.to_json() + "\n", encoding="utf-8")
     return path
 
 

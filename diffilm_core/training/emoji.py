@@ -22,6 +22,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from ..checkpoints.files import write_tensors
 from ..errors import DiffilmError
 from .vocabulary import OBJECTS, PROPS
 
@@ -90,8 +91,6 @@ class SpriteBank:
 
 def build_bank(archives: Iterable[Path], out: Path) -> Path:
     """Read the npm tarballs of @lobehub/fluent-emoji-3d and -anim-1..4 and write the bank (about 15 MB) to `out`."""
-    from safetensors.torch import save_file
-
     codes = _codes()
     stills: dict[str, bytes] = {}
     extents: dict[str, tuple[float, float]] = {}
@@ -124,10 +123,7 @@ def build_bank(archives: Iterable[Path], out: Path) -> Path:
         "clip_zoom": torch.tensor([clips[c][2] for c in kept], dtype=torch.float32),
     }
     out.parent.mkdir(parents=True, exist_ok=True)
-    part = out.with_suffix(".part")
-    save_file(tensors, str(part), metadata={"diffilm": json.dumps({"codes": codes, "license": "MIT (Fluent Emoji)"})})
-    part.replace(out)
-    return out
+    return write_tensors(out, tensors, {"diffilm": json.dumps({"codes": codes, "license": "MIT (Fluent Emoji)"})})
 
 
 def _codes() -> dict[str, list[str]]:

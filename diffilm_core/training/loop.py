@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import math
-import os
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -12,6 +11,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from ..atomic import written_whole
 from ..errors import DiffilmError
 from .config import StageConfig
 
@@ -128,7 +128,6 @@ class Run:
             )
 
     def save(self) -> None:
-        part = self.path.with_suffix(".part")
         state = {
             "modules": {key: module.state_dict() for key, module in self.modules.items()},
             "ema": self.ema.kept,
@@ -136,8 +135,8 @@ class Run:
             "step": self.step,
             "seconds": self.seconds,
         }
-        torch.save(state, part)
-        os.replace(part, self.path)
+        with written_whole(self.path) as temporary:
+            torch.save(state, temporary)
 
     def resume(self) -> None:
         if not self.path.is_file():

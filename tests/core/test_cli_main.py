@@ -172,6 +172,8 @@ def test_story_that_is_not_there(story: Path, capsys: Any) -> None:
     assert "no story at none.txt" in one_line(capsys)
     assert status("movie", story.parent) == 2
     assert "is a folder" in one_line(capsys)
+    assert status("plan", "x" * 300) == 2
+    assert "File name too long" in one_line(capsys)
     Path("plan.json").write_text("{}")
     assert status("movie", "plan.json") == 2
     assert "shots" in one_line(capsys)
@@ -223,6 +225,7 @@ def test_bad_model_file(command: str, kind: str, story: Path, model: Path, capsy
         ("--device toaster", "toaster"),
         ("-o out.avi", ".mp4"),
         ("-o nowhere/out.mp4", "nowhere"),
+        (f"-o {'x' * 300}.mp4", "File name too long"),
         ("-o folder.mp4", "folder"),
         ("--colour red", "unrecognized arguments: --colour red"),
     ],

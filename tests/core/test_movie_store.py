@@ -136,6 +136,19 @@ def test_an_impossible_folder_is_named(tmp_path: Path) -> None:
         ShotStore(tmp_path / "m.diffilm")
 
 
+def test_a_folder_that_became_unwritable_is_named_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ShotStore(tmp_path / "m.diffilm")
+    for part in ("m.diffilm", "latents", "shots"):
+
+        def refuse(folder: Path, part: str = part) -> None:
+            if folder.name == part:
+                raise PermissionError(13, "Permission denied")
+
+        monkeypatch.setattr("diffilm_core.movie.store.check_writable", refuse)
+        with pytest.raises(DiffilmError, match=r"movie's folder .* \(Permission denied\)"):
+            ShotStore(tmp_path / "m.diffilm")
+
+
 def test_filming_stops_and_goes_on_where_it_was(tmp_path: Path) -> None:
     whole = film(BOARD, Sampler(), ShotStore(tmp_path / "whole"), key_of)
     first, second = Sampler(stop_at=2), Sampler()

@@ -41,7 +41,7 @@ def test_file_there_and_back(tmp_path: Path) -> None:
     path = write_storyboard(BOARD, tmp_path / "board.json")
     assert read_storyboard(path) == BOARD
     assert [p.name for p in tmp_path.iterdir()] == ["board.json"]
-    with pytest.raises(DiffilmError, match="cannot be written"):
+    with pytest.raises(DiffilmError, match="cannot write"):
         write_storyboard(BOARD, tmp_path / "none" / "board.json")
     with pytest.raises(DiffilmError, match="cannot be read"):
         read_storyboard(tmp_path / "none.json")
