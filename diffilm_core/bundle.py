@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -110,13 +111,19 @@ def part(tensors: Mapping[str, Tensor], name: str) -> dict[str, Tensor]:
 def read_model(path: str | Path | None = None) -> tuple[dict[str, Tensor], ModelConfig, Path]:
     """Tensors and configuration of a Diffilm model, a file or a folder (None: the one that ships), no network built.
 
-    Raises DiffilmError where a file is missing, truncated, no safetensors or no Diffilm model.
+    Raises DiffilmError where a file is missing, truncated, no safetensors or no Diffilm model, or a folder holds
+    several.
     """
     path = SHIPPED if path is None else Path(path)
     tensors: dict[str, Tensor] = {}
     metadata: dict[str, str] = {}
     for file in model_files(path):
         more, words = read_tensors(file)
+        if twice := sorted(tensors.keys() & more.keys()):
+            raise DiffilmError(
+                f"{path} holds more than one model ({twice[0]} is in {file.name} and in another file): give one of "
+                "its files, or a folder with one model"
+            )
         tensors.update(more)
         metadata.update(words)
     if "diffilm" not in metadata:
@@ -132,7 +139,7 @@ def read_model(path: str | Path | None = None) -> tuple[dict[str, Tensor], Model
 
 def model_files(path: Path) -> list[Path]:
     """The safetensors files of a model: those of a folder by name, or the file itself."""
-    return sorted(path.glob("*.safetensors")) or [path] if path.is_dir() else [path]
+    return sorted(path.glob("*.safetensors")) or [path] if os.path.isdir(path) else [path]
 
 
 def fingerprint(path: Path) -> str:
@@ -182,7 +189,8 @@ def load_model(
     """Load a Diffilm model file, ready to sample.
 
     path: a file or a folder; None for the model that ships. device: the GPU where there is one, else the CPU. dtype:
-    of the UNet and the autoencoder; float32 on a CPU, float16 elsewhere. Raises DiffilmError as `read_model` and
+    of the UNet and the autoencoder; float32 on a CPU, float16 elsewhere. Long prompts are cut where ComfyUI's CLIP Text
+    Encode cuts them, so that both give the same conditioning. Raises DiffilmError as `read_model` and
     `as_device` do.
     """
     tensors, config, path = read_model(path)
@@ -191,7 +199,7 @@ def load_model(
     unet, vae = UNet(config.unet), AutoencoderKL(config.vae)
     _fill(unet, part(tensors, "unet"), "UNet", path)
     _fill(vae, part(tensors, "vae"), "autoencoder", path)
-    text = TextEncoder.from_parts(part(tensors, "text"), config.text, TOKENIZER)
+    text = TextEncoder.from_parts(part(tensors, "text"), config.text, TOKENIZER, split="tokens")
     return VideoModel(
         unet=unet.eval().requires_grad_(False).to(device, dtype),
         vae=vae.eval().requires_grad_(False).to(device, dtype),

@@ -82,7 +82,7 @@ class ModelSampler:
         }
 
     def key(self, shot: Shot) -> str:
-        return digest_key({"kind": "latents", "version": 1, **self.about(shot)})
+        return digest_key({"kind": "latents", "version": 2, **self.about(shot)})
 
     def __call__(self, shot: Shot) -> Tensor:
         from ..sampling import sample_clip

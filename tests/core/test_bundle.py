@@ -76,6 +76,32 @@ def test_wrong_files_are_named(path, tmp_path):
         assert message in text and str(file) in text
 
 
+def test_a_folder_of_several_models_is_named(path, tmp_path):
+    tiny_model(tmp_path / "one.safetensors")
+    tiny_model(tmp_path / "two.safetensors", seed=1)
+    assert "more than one model" in one_line(tmp_path)
+
+
+def test_long_prompts_are_cut_where_comfyui_cuts_them(path):
+    """Each window is full to its last place, also in the middle of a word."""
+    text = load_model(path, device="cpu").text
+    prompt = "a supercalifragilistic fox and an antidisestablishmentarian owl in the snow " * 4
+    tokens = text.prompts.tokens(prompt)
+    windows = text.prompts.windows(prompt)
+    assert [token for window in windows for token in window[1:-1]][: len(tokens)] == tokens
+    assert all(text.prompts.end not in window[:-1] for window in windows[:-1])
+    assert text.encode([prompt]).shape[1] == 32 * -(-len(tokens) // 30) > 32
+
+
+def test_an_unreadable_file_is_named(path, tmp_path, monkeypatch):
+    def refuse(self, *_, **__):
+        raise PermissionError(13, "Permission denied")
+
+    assert "File name too long" in one_line(tmp_path / ("x" * 300))
+    monkeypatch.setattr("pathlib.Path.open", refuse)
+    assert "cannot be read (Permission denied)" in one_line(path)
+
+
 def test_weights_that_are_no_diffilm_model_are_named(path, tmp_path):
     save_file({"w": torch.zeros(2)}, tmp_path / "other.safetensors")
     assert "no Diffilm model" in one_line(tmp_path / "other.safetensors")
