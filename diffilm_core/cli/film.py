@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import re
 import shutil
 import sys
 import unicodedata
-from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,11 +20,14 @@ if TYPE_CHECKING:
     from ..frames import FrameStream
 
 NAME_LENGTH = 60
+log = logging.getLogger(__name__)
 
 
 def movie(arguments: argparse.Namespace) -> int:
     path = Path(arguments.story)
     story = read_storyboard(path) if path.suffix.lower() == ".json" else read_story(path)
+    if isinstance(story, Storyboard) and (arguments.style or arguments.seed or arguments.frames):
+        log.warning("%s has prompts, seeds and lengths of its own: --style, --seed and --frames change nothing", path)
     with Progress("preparing the movie") as progress:
         from ..movie import make_movie
 
@@ -102,22 +105,13 @@ def film_clip(model: VideoModel, prompt: str, arguments: argparse.Namespace, pro
     from ..frames import decode
     from ..movie import ModelSampler, SampleSettings
 
-    own = model.defaults
-    width, height = arguments.size or (own.width, own.height)
-    settings = SampleSettings(
-        width=width,
-        height=height,
-        fps=Fraction(arguments.fps or own.fps),
-        steps=arguments.steps or own.steps,
-        cfg=own.cfg,
-        sampler=own.sampler,
-        spacing=own.spacing,
-        negative=own.negative,
-    )
-    frames = arguments.frames or own.frames
+    settings = SampleSettings.for_model(model, size=arguments.size, fps=arguments.fps, steps=arguments.steps)
+    frames = arguments.frames or model.defaults.frames
     shot = Shot(index=0, prompt=prompt, duration=float(frames / settings.fps), seed=arguments.seed)
+    sampler = ModelSampler(model, settings, 1, progress)
     with torch.inference_mode():
-        latents = ModelSampler(model, settings, 1, progress)(shot)
+        latents = sampler(shot)
+    sampler.report(shot, sampler.steps)
     return decode(model.vae, latents, settings.fps)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import logging
 import os
-import re
 import sys
 from collections.abc import Sequence
 from fractions import Fraction
@@ -32,11 +31,13 @@ class Parser(argparse.ArgumentParser):
         raise SystemExit(2)
 
 
-def _size(text: str) -> tuple[int, int]:
-    match = re.fullmatch(r"\s*(\d{1,6})\s*[xX×*]\s*(\d{1,6})\s*", text)
-    if not match or not int(match[1]) or not int(match[2]):
-        raise argparse.ArgumentTypeError(f"size is {text!r}, expected WIDTHxHEIGHT in pixels, such as 128x128")
-    return int(match[1]), int(match[2])
+def _size(text: str) -> tuple[int, int] | None:
+    from ..movie import parse_size
+
+    try:
+        return parse_size(text)
+    except DiffilmError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _whole(text: str) -> int:

@@ -1,9 +1,9 @@
 """Movies: a storyboard filmed shot by shot into a folder that can be picked up again, and joined to a file."""
 
 from .film import Film, film
-from .make import make_movie, parse_size
+from .make import make_movie
 from .render import RenderSettings, render, shot_stream
-from .sample import ModelSampler, SampleSettings
+from .sample import ModelSampler, SampleSettings, parse_size
 from .store import ShotStore, digest_key, movie_folder
 
 __all__ = [

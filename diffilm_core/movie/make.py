@@ -20,15 +20,13 @@ from ..frames.write import Progress
 from ..story import Shot, Storyboard, read_story, split_story
 from .film import Film
 from .render import RenderSettings, finished_stream, render
-from .sample import ModelSampler, SampleSettings
+from .sample import ModelSampler, SampleSettings, Size, parse_size
 from .store import ShotStore, movie_folder
 
 if TYPE_CHECKING:
     from ..bundle import VideoModel
 
 log = logging.getLogger(__name__)
-
-Size = str | tuple[int, int]
 
 
 @dataclass(frozen=True)
@@ -70,20 +68,6 @@ class Options:
 
     def storyboard(self, text: str, frames: int | None, fps: Fraction | None) -> Storyboard:
         return split_story(text, style=self.style, seed=self.seed, frames=frames, fps=fps, max_shots=self.max_shots)
-
-
-def parse_size(size: Size | None) -> tuple[int, int] | None:
-    """`"WxH"` or `(w, h)` as two numbers. Raises DiffilmError unless both are whole and above 0."""
-    if size is None:
-        return None
-    sides: tuple = tuple(size.lower().replace("×", "x").split("x")) if isinstance(size, str) else tuple(size)
-    try:
-        width, height = (int(side) for side in sides)
-    except (TypeError, ValueError):
-        width = height = 0
-    if width < 1 or height < 1:
-        raise DiffilmError(f"size {size!r}: expected WIDTHxHEIGHT in pixels, such as 128x128; give two whole numbers")
-    return width, height
 
 
 def make_movie(
@@ -139,7 +123,9 @@ def make_movie(
     if isinstance(text, str):
         options.storyboard(text, frames, None if fps is None else as_fps(fps))
     loaded = _load(model, device, progress)
-    settings = _sample_settings(options, loaded)
+    settings = SampleSettings.for_model(
+        loaded, size=size, fps=fps, steps=steps, cfg=cfg, sampler=sampler, spacing=spacing, negative=negative
+    )
     board = text
     if isinstance(board, str):
         board = options.storyboard(board, frames or loaded.defaults.frames, settings.fps)
@@ -161,21 +147,6 @@ def _load(model: str | Path | VideoModel | None, device: Any, progress: Progress
     if progress is not None:
         progress("load", 1, 1, name)
     return loaded
-
-
-def _sample_settings(options: Options, model: VideoModel) -> SampleSettings:
-    own = model.defaults
-    width, height = parse_size(options.size) or (own.width, own.height)
-    return SampleSettings(
-        width=width,
-        height=height,
-        fps=as_fps(own.fps if options.fps is None else options.fps),
-        steps=own.steps if options.steps is None else options.steps,
-        cfg=own.cfg if options.cfg is None else options.cfg,
-        sampler=own.sampler if options.sampler is None else options.sampler,
-        spacing=own.spacing if options.spacing is None else options.spacing,
-        negative=own.negative if options.negative is None else options.negative,
-    )
 
 
 def _render_settings(options: Options, model: VideoModel, sample: SampleSettings) -> RenderSettings:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import asdict, dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
@@ -10,12 +11,30 @@ import torch
 from torch import Tensor
 
 from ..errors import DiffilmError
+from ..frames import as_fps
 from ..frames.write import Progress
 from ..story import Shot
 from .store import digest_key
 
 if TYPE_CHECKING:
     from ..bundle import VideoModel
+
+
+Size = str | tuple[int, int]
+
+
+def parse_size(size: Size | None) -> tuple[int, int] | None:
+    """`"WxH"` or `(w, h)` as two numbers. Raises DiffilmError unless both are whole and above 0."""
+    if size is None:
+        return None
+    sides: tuple = tuple(re.split("[xX×*]", size)) if isinstance(size, str) else tuple(size)
+    try:
+        width, height = (int(side) for side in sides)
+    except (TypeError, ValueError):
+        width = height = 0
+    if width < 1 or height < 1:
+        raise DiffilmError(f"size {size!r}: expected WIDTHxHEIGHT in pixels, such as 128x128; give two whole numbers")
+    return width, height
 
 
 @dataclass(frozen=True)
@@ -31,6 +50,33 @@ class SampleSettings:
     spacing: str
     negative: str = ""
 
+    @classmethod
+    def for_model(
+        cls,
+        model: VideoModel,
+        *,
+        size: Size | None = None,
+        fps: float | Fraction | None = None,
+        steps: int | None = None,
+        cfg: float | None = None,
+        sampler: str | None = None,
+        spacing: str | None = None,
+        negative: str | None = None,
+    ) -> SampleSettings:
+        """The model's own defaults where a value is None."""
+        own = model.defaults
+        width, height = parse_size(size) or (own.width, own.height)
+        return cls(
+            width=width,
+            height=height,
+            fps=as_fps(own.fps if fps is None else fps),
+            steps=own.steps if steps is None else steps,
+            cfg=own.cfg if cfg is None else cfg,
+            sampler=own.sampler if sampler is None else sampler,
+            spacing=own.spacing if spacing is None else spacing,
+            negative=own.negative if negative is None else negative,
+        )
+
     def frames(self, shot: Shot) -> int:
         return max(1, round(Fraction(shot.duration).limit_denominator(100_000) * self.fps))
 
@@ -40,8 +86,8 @@ class ModelSampler:
 
     Shots longer than the model was trained on are sampled in overlapping windows. Raises DiffilmError when made with
     settings that the model or the samplers do not take. `progress("sample", steps done, steps of all shots, message)`
-    is called after each step but the last, which the caller reports once the shot is stored: a cancel never costs a
-    finished shot.
+    is called after each step but the last, which the caller reports once the shot is stored, so that a cancel never
+    costs a finished shot; in long shots also between windows.
     """
 
     def __init__(
@@ -50,7 +96,7 @@ class ModelSampler:
         from ..sampling import sampler_for, sigmas_for
 
         self.model, self.settings, self.shots, self.progress = model, settings, shots, progress
-        multiple = int(getattr(model, "size_multiple", 32))
+        multiple = model.size_multiple
         if min(settings.width, settings.height) < 1 or settings.width % multiple or settings.height % multiple:
             fit = [max(1, round(side / multiple)) * multiple for side in (settings.width, settings.height)]
             raise DiffilmError(
@@ -62,7 +108,7 @@ class ModelSampler:
         weight = next(model.unet.parameters())
         self.form = {"device": weight.device.type, "dtype": str(weight.dtype)}
         self.guidance = "two_pass" if weight.device.type == "cpu" else "batched"
-        self.window = getattr(model, "window", None)
+        self.window = model.window
 
     def negative(self, shot: Shot) -> str:
         return shot.negative or self.settings.negative
@@ -88,7 +134,7 @@ class ModelSampler:
         from ..sampling import sample_clip
 
         model, settings = self.model, self.settings
-        context = model.text.encode([shot.prompt, self.negative(shot)])
+        prompts = [shot.prompt, self.negative(shot)]
         fps = torch.tensor([float(settings.fps)])
         scale = int(model.vae.downscale)
         shape = (
@@ -98,30 +144,53 @@ class ModelSampler:
             settings.width // scale,
         )
 
+        done = 0
+
         def callback(step: int, steps: int, *_: Any) -> None:
-            if step + 1 < steps:
-                self.report(shot, step + 1)
+            nonlocal done
+            done = step + 1
+            if done < steps:
+                self.report(shot, done)
+
+        def before_window(index: int, count: int) -> None:
+            if index:
+                self.report(shot, done)
 
         self.report(shot, 0)
-        return sample_clip(
-            model.unet,
-            model.schedule,
-            model.prediction,
-            {"context": context[:1], "fps": fps},
-            {"context": context[1:], "fps": fps},
-            shape=shape,
-            seed=shot.seed,
-            steps=settings.steps,
-            cfg=settings.cfg,
-            sampler=settings.sampler,
-            spacing=settings.spacing,
-            window=self.window,
-            guidance=self.guidance,
-            callback=callback,
-        )
+        try:
+            context = model.text.encode(prompts)
+            return sample_clip(
+                model.unet,
+                model.schedule,
+                model.prediction,
+                {"context": context[:1], "fps": fps},
+                {"context": context[1:], "fps": fps},
+                shape=shape,
+                seed=shot.seed,
+                steps=settings.steps,
+                cfg=settings.cfg,
+                sampler=settings.sampler,
+                spacing=settings.spacing,
+                window=self.window,
+                guidance=self.guidance,
+                callback=callback,
+                before_window=before_window,
+            )
+        except (MemoryError, RuntimeError) as error:
+            if not is_out_of_memory(error):
+                raise
+            raise DiffilmError(
+                f"shot {shot.index + 1} has {shape[1]} frames of {settings.width}x{settings.height}, more than the "
+                f"memory of {model.device} takes: use a smaller size or fewer frames"
+            ) from error
 
     def report(self, shot: Shot, step: int) -> None:
         """Tells `progress` that `step` steps of this shot are done."""
         if self.progress is not None:
             message = f"shot {shot.index + 1} of {self.shots}: {shot.prompt}"
             self.progress("sample", shot.index * self.steps + step, self.shots * self.steps, message)
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether torch could not get memory; on a CPU it says so in words alone."""
+    return isinstance(error, (MemoryError, torch.OutOfMemoryError)) or "DefaultCPUAllocator" in str(error)

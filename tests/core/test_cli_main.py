@@ -87,7 +87,7 @@ def test_every_flag_reaches_the_movie(story: Path, monkeypatch: pytest.MonkeyPat
     assert seen["out"] == "movie.mp4" and seen["size"] is seen["model"] is seen["fps"] is None and seen["seed"] == 0
 
 
-def test_movie_of_an_edited_plan(story: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_movie_of_an_edited_plan(story: Path, capsys: Any, caplog: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     assert status("plan", story, "--json", "--seed", 3) == 0
     Path("plan.json").write_text(capsys.readouterr().out.replace("A bear", "A polar bear"), "utf-8")
     seen: list[Any] = []
@@ -95,6 +95,9 @@ def test_movie_of_an_edited_plan(story: Path, capsys: Any, monkeypatch: pytest.M
     assert status("movie", "plan.json") == 0
     assert seen == [read_storyboard("plan.json")]
     assert seen[0].shots[1].prompt == "A polar bear walks by the sea at night"
+    assert "change nothing" not in capsys.readouterr().err
+    assert status("movie", "plan.json", "--style", "ink") == 0
+    assert "plan.json has prompts, seeds and lengths of its own" in caplog.text
 
 
 def test_plan_is_a_table_and_json(story: Path, capsys: Any) -> None:
@@ -132,6 +135,14 @@ def test_clip_is_a_gif_named_after_the_prompt(model: Path, story: Path, capsys: 
     assert Path("fox.mp4").read_bytes() == first
     assert status("clip", "a fox", "-o", "fox.mp4", "--size", "48x32", "--seed", 1, *small) == 0
     assert Path("fox.mp4").read_bytes() != first
+
+
+def test_bars_of_a_clip_come_to_their_end(model: Path, story: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[tuple[str, int, int]] = []
+    monkeypatch.setattr(Progress, "__call__", lambda _, stage, done, total, __: calls.append((stage, done, total)))
+    assert status("clip", "a fox", "--model", model, "--frames", 3, "--steps", 2, "--device", "cpu") == 0
+    last = {stage: (done, total) for stage, done, total in calls}
+    assert last == {"sample": (2, 2), "write": (3, 3)}
 
 
 @pytest.mark.parametrize(

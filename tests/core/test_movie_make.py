@@ -231,8 +231,35 @@ def test_a_broken_model_is_noticed_and_not_stored(path: Path, tmp_path: Path) ->
     assert not list((tmp_path / "m.diffilm" / "latents").iterdir())
 
 
+def test_a_cancel_stops_between_the_windows_of_a_long_shot(path: Path, tmp_path: Path) -> None:
+    model = load_model(path, device="cpu")
+    passes: list[int] = []
+    forward = model.unet.forward
+    model.unet.forward = lambda *a, **k: passes.append(1) or forward(*a, **k)  # type: ignore[method-assign,func-returns-value]
+
+    def stop(stage: str, *_: object) -> None:
+        if stage == "sample" and len(passes) == 4:
+            raise Cancelled
+
+    with pytest.raises(Cancelled):
+        make_movie(STORY, tmp_path / "m.mp4", model=model, progress=stop, **{**SMALL, "frames": 16})
+    assert len(passes) == 4
+
+
+@pytest.mark.parametrize("words", ["DefaultCPUAllocator: can't allocate memory", "", "other"])
+def test_too_little_memory_is_one_line(path: Path, tmp_path: Path, words: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise RuntimeError(words) if words else MemoryError
+
+    monkeypatch.setattr("diffilm_core.sampling.sample_clip", fail)
+    with pytest.raises(RuntimeError if words == "other" else DiffilmError) as caught:
+        make_movie(STORY, tmp_path / "m.mp4", model=path, **SMALL)
+    assert words == "other" or "3 frames of 32x32, more than the memory of cpu takes" in str(caught.value)
+
+
 def test_sizes_are_read() -> None:
-    assert parse_size("256X128") == (256, 128) == parse_size((256, 128)) == parse_size("256×128")
+    for size in ("256X128", "256×128", " 256 x 128 ", (256, 128), [256, 128]):
+        assert parse_size(size) == (256, 128)
     assert parse_size(None) is None
 
 
