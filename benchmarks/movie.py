@@ -37,11 +37,12 @@ def stage_functions(args: argparse.Namespace, folder: Path) -> dict[str, Callabl
     """What each stage does; a stage reads what the one before it left in `folder`."""
     from diffilm_core.bundle import load_model
     from diffilm_core.frames import decode, interpolate_blend, upscale_bicubic, write
+    from diffilm_core.movie import parse_size
     from diffilm_core.sampling.run import sample_clip
 
     model = load_model(args.model, device="cpu")
     d = model.defaults
-    width, height = (int(side) for side in (args.size or f"{d.width}x{d.height}").split("x"))
+    width, height = parse_size(args.size) or (d.width, d.height)
     frames, latents = args.frames or d.frames, folder / "latents.pt"
     prompt = "a fox walks through the snowy forest"
 

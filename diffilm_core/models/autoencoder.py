@@ -7,7 +7,6 @@ import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import torch
 import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
@@ -206,14 +205,3 @@ class AutoencoderKL(nn.Module):
     def decode(self, latents: Tensor) -> Tensor:
         """Scaled latents `(b, z, h, w)` to pixels `(b, 3, h f, w f)`, about [-1, 1], not clamped."""
         return self.decoder(self.post_quant_conv(latents / self.config.scale_factor))
-
-    @torch.no_grad()
-    def decode_batched(self, latents: Tensor, batch: int = 4) -> Tensor:
-        """`decode` at a fixed batch, the tail padded, so that a frame's pixels do not depend on its neighbours."""
-        pieces = []
-        for start in range(0, latents.shape[0], batch):
-            piece = latents[start : start + batch]
-            missing = batch - piece.shape[0]
-            padded = torch.cat([piece, piece[-1:].expand(missing, -1, -1, -1)]) if missing else piece
-            pieces.append(self.decode(padded)[: piece.shape[0]])
-        return torch.cat(pieces)

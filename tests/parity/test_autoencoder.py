@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from diffilm_core.errors import DiffilmError
+from diffilm_core.frames import decode
 from diffilm_core.models import AutoencoderConfig, AutoencoderKL
 
 CONFIG = AutoencoderConfig(ch=32, ch_mult=(1, 2, 2), num_res_blocks=1, z_channels=4, scale_factor=0.5)
@@ -67,12 +68,12 @@ def test_encode_and_decode_equal_diffusers(pair):
 @torch.no_grad()
 def test_a_frame_is_the_same_to_the_bit_among_any_others(pair):
     ours, _ = pair
-    latents = torch.randn(7, 4, 4, 4)
-    whole = ours.decode_batched(latents, 4)
-    for chunk in (4, 8):
-        again = torch.cat([ours.decode_batched(piece, 4) for piece in latents.split(chunk)])
-        assert torch.equal(whole, again)
-    assert whole.shape == (7, 3, 16, 16)
+    latents = torch.randn(4, 7, 4, 4)  # c, t, h, w
+    whole = decode(ours, latents, 8).collect()
+    for chunk in (1, 3, 4, 8):
+        assert torch.equal(whole, decode(ours, latents, 8, chunk=chunk).collect())
+    assert torch.equal(whole[:5], decode(ours, latents[:, :5], 8).collect())
+    assert whole.shape == (7, 16, 16, 3)
 
 
 def test_a_size_that_does_not_divide_is_refused(pair):
