@@ -166,7 +166,7 @@ def as_device(device: torch.device | str | None) -> torch.device:
         return default_device()
     try:
         found = torch.device(device)
-        torch.zeros(1, device=found)
+        torch.zeros(1, device=found).item()
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         raise DiffilmError(f"device {str(device)!r} cannot be used here: try cpu, cuda or mps") from error
     return found

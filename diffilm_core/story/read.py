@@ -16,6 +16,7 @@ MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
+MOST_BYTES = 32 << 20  # ten times War and Peace
 TEXT_CONTROLS = frozenset("\t\n\v\f\r\x1c\x1d\x1e\x1f\x85")
 
 
@@ -39,18 +40,21 @@ def check_text(text: str, name: str) -> str:
 def read_story(path: str | Path) -> str:
     """The text of a file in UTF-8, or in UTF-16 or UTF-32 with a byte-order mark.
 
-    Raises DiffilmError: no such file, a folder, unreadable, blank, not text.
+    Raises DiffilmError: no such file, a folder, unreadable, endless, blank, not text.
     """
     path = Path(path)
     if os.path.isdir(path):
         raise DiffilmError(f"story {path} is a folder; give a text file")
     try:
-        data = path.read_bytes()
+        with path.open("rb") as file:
+            data = file.read(MOST_BYTES + 1)
     except FileNotFoundError:
         raise DiffilmError(f"no story at {path}; give the path of a text file") from None
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise DiffilmError(f"story {path} cannot be read ({reason}); give a text file that can be") from None
+    if len(data) > MOST_BYTES:
+        raise DiffilmError(f"story {path} has more than {MOST_BYTES >> 20} MiB, no story is that long; give a text file")
     encoding = next((name for mark, name in MARKS if data.startswith(mark)), "utf-8")
     try:
         text = data.decode(encoding)

@@ -114,4 +114,5 @@ def test_weights_that_are_no_diffilm_model_are_named(path, tmp_path):
 
 
 def test_an_unknown_device_is_named(path):
-    assert "device 'abacus' cannot be used" in one_line(path, device="abacus")
+    for device in ("abacus", "cuda:99", "meta"):  # meta has shapes and no numbers
+        assert f"device '{device}' cannot be used" in one_line(path, device=device)

@@ -185,6 +185,10 @@ def test_story_that_is_not_there(story: Path, capsys: Any) -> None:
     assert "is a folder" in one_line(capsys)
     assert status("plan", "x" * 300) == 2
     assert "File name too long" in one_line(capsys)
+    with Path("film.mov").open("wb") as file:
+        file.truncate(1 << 40)
+    assert status("plan", "film.mov") == 2
+    assert "more than 32 MiB" in one_line(capsys)
     Path("plan.json").write_text("{}")
     assert status("movie", "plan.json") == 2
     assert "shots" in one_line(capsys)
