@@ -54,7 +54,7 @@ def read_story(path: str | Path) -> str:
         reason = getattr(error, "strerror", None) or error
         raise DiffilmError(f"story {path} cannot be read ({reason}); give a text file that can be") from None
     if len(data) > MOST_BYTES:
-        raise DiffilmError(f"story {path} has more than {MOST_BYTES >> 20} MiB, no story is that long; give a text file")
+        raise DiffilmError(f"story {path} has more than {MOST_BYTES >> 20} MiB, too long for a story; give a text file")
     encoding = next((name for mark, name in MARKS if data.startswith(mark)), "utf-8")
     try:
         text = data.decode(encoding)
