@@ -13,16 +13,24 @@ import numpy as np
 from torch import Tensor
 
 from .interpolate import interpolate_blend
+from .progress import Progress, watched
 from .spool import spool
 from .stream import FrameStream, to_uint8
 
 GIF_FPS = Fraction(50)
 
 
-def write_gif(stream: FrameStream, path: Path, metadata: Mapping[str, str]) -> None:
-    """Two passes: a palette of the whole clip (`palettegen` of libavfilter), then the dithered frames."""
+def write_gif(
+    stream: FrameStream, path: Path, metadata: Mapping[str, str], progress: Progress | None = None, name: str = ""
+) -> None:
+    """Two passes: a palette of the whole clip (`palettegen` of libavfilter), then the dithered frames.
+
+    `progress`: as in `write`, with `name` as its message; each pass is half of the frames.
+    """
     import av
 
+    total = stream.frames
+    stream = watched(stream, progress, name, part=0, parts=2)
     if stream.fps > GIF_FPS:
         stream = interpolate_blend(stream, GIF_FPS)
     stream = spool(stream.map(lambda frame: to_uint8(frame).float().div(255)))
@@ -44,7 +52,7 @@ def write_gif(stream: FrameStream, path: Path, metadata: Mapping[str, str]) -> N
         video.width, video.height, video.pix_fmt = stream.width, stream.height, "pal8"
         video.codec_context.time_base = video.time_base = 1 / stream.fps
         count = 0
-        for chunk in stream:
+        for chunk in watched(stream, progress, name, part=1, parts=2, total=total):
             for frame in chunk:
                 pictures.push(_picture(frame, count, stream.fps))
                 count += 1

@@ -10,8 +10,9 @@ from typing import Any
 from ..atomic import written_whole
 from ..errors import DiffilmError
 from .output import check_output
+from .progress import Progress
 from .read import _opened
-from .write import Progress, _text, movie_options
+from .write import _text, movie_options
 
 
 def concat_files(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from fractions import Fraction
 from math import ceil
 from os import PathLike
@@ -17,10 +17,8 @@ from ..atomic import written_whole
 from ..errors import DiffilmError
 from .colour import to_planes
 from .output import check_output
+from .progress import Progress, watched
 from .stream import FrameStream
-
-Progress = Callable[[str, int, int, str], None]
-"""`progress(stage, done, total, message)`; it may raise `Cancelled`."""
 
 H264: dict[str, Any] = {"preset": "medium", "threads": 4, "mbtree": 0}
 """What besides crf decides the bytes of an MP4. The threads are fixed because x264's rate control sees them; the
@@ -49,34 +47,17 @@ def write(
     if not 0 <= crf <= 51:
         raise DiffilmError(f"crf {crf}: expected 0 (best) to 51 (smallest); 18 is hard to tell from the original")
     texts = {key: _text(value) for key, value in (metadata or {}).items() if value is not None}
-    source = watched(stream, progress, target.name)
     with written_whole(target) as temporary:
         if target.suffix.lower() == ".mp4":
-            _write_mp4(source, temporary, crf, texts)
+            _write_mp4(watched(stream, progress, target.name), temporary, crf, texts)
         else:
             from .animation import write_gif, write_webp
 
             if target.suffix.lower() == ".gif":
-                write_gif(source, temporary, texts)
+                write_gif(stream, temporary, texts, progress, target.name)
             else:
-                write_webp(source, temporary, texts, quality=max(1, 100 - crf))
+                write_webp(watched(stream, progress, target.name), temporary, texts, quality=max(1, 100 - crf))
     return target
-
-
-def watched(stream: FrameStream, progress: Progress | None, message: str) -> FrameStream:
-    """`stream` that reports each chunk after its consumer took it."""
-    if progress is None:
-        return stream
-
-    def make() -> Iterator[Tensor]:
-        done = 0
-        progress("write", 0, stream.frames, message)
-        for chunk in stream:
-            yield chunk
-            done += chunk.shape[0]
-            progress("write", done, stream.frames, message)
-
-    return stream.with_frames(make)
 
 
 def _text(value: Any) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from torch import Tensor
 
 from ..errors import DiffilmError
-from ..frames.write import Progress
+from ..frames.progress import Progress
 from ..story import Shot, Storyboard
 from .store import ShotStore
 

@@ -16,7 +16,7 @@ from .. import __version__
 from ..atomic import remove_stale
 from ..errors import DiffilmError
 from ..frames import as_fps, check_output
-from ..frames.write import Progress
+from ..frames.progress import Progress
 from ..story import Shot, Storyboard, read_story, split_story
 from .film import Film
 from .render import RenderSettings, finished_stream, render

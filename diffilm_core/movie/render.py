@@ -11,7 +11,8 @@ from typing import Any
 from torch import Tensor
 
 from ..frames import FrameStream, concat, concat_files, decode, interpolate_blend, upscale_bicubic, write
-from ..frames.write import H264, Progress
+from ..frames.progress import Progress
+from ..frames.write import H264
 from ..story import Shot
 from .film import Film
 from .store import digest_key

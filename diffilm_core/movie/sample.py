@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ..errors import DiffilmError
 from ..frames import as_fps
-from ..frames.write import Progress
+from ..frames.progress import Progress
 from ..story import Shot
 from .store import digest_key
 

@@ -232,6 +232,24 @@ def test_nothing_is_left_of_a_broken_write(tmp_path: Path, suffix: str, error: t
     assert (tmp_path / f"a{suffix}").read_bytes() == b"the old one"
 
 
+@pytest.mark.parametrize("fps", [8, 75])
+def test_both_passes_of_a_gif_are_in_its_progress(tmp_path: Path, fps: int) -> None:
+    seen: list[tuple] = []
+    write(from_tensor(moving(24), fps), tmp_path / "a.gif", progress=lambda *call: seen.append(call))
+    counts = [call[1] for call in seen]
+    assert {(call[0], *call[2:]) for call in seen} == {("write", 24, "a.gif")}
+    assert counts == sorted(counts) and counts[0] == 0 and counts[-1] == 24
+    assert len([count for count in counts if 12 < count <= 24]) >= 2
+
+    def cancel(_: str, done: int, *__: object) -> None:
+        if done > 12:
+            raise Cancelled
+
+    with pytest.raises(Cancelled):
+        write(from_tensor(moving(24), fps), tmp_path / "b.gif", progress=cancel)
+    assert not (tmp_path / "b.gif").exists()
+
+
 def test_progress_counts_frames_and_cancels(tmp_path: Path) -> None:
     seen: list[tuple] = []
     write(from_tensor(moving(20), 8), tmp_path / "a.mp4", progress=lambda *call: seen.append(call))
