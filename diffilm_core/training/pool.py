@@ -85,7 +85,8 @@ class World:
             "pad_token_id": last,
             "hidden_act": "quick_gelu",
         }
-        self.renderer = SceneRenderer(SpriteBank.load(data.bank, device), size=data.size, device=device)
+        bank = SpriteBank.load(data.bank, device)
+        self.renderer = SceneRenderer(bank, size=data.size, device=device, variants=data.variants)
         self.classes = len(OBJECTS), len(PLACES)
         self._pictures: Pictures | None = None
         self._moving: Tensor | None = None
