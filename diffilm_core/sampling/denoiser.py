@@ -64,8 +64,7 @@ class Denoiser:
         if output.shape != x.shape:
             raise DiffilmError(
                 f"the network gave shape {tuple(output.shape)} for latents of shape {tuple(x.shape)}; "
-                "expected the same "
-                "shape; give latents of the size and channels that this model takes"
+                "expected the same shape; give latents of the size and channels that this model takes"
             )
         return self.denoised(x, sigma, output.to(x.dtype))
 

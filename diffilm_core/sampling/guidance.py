@@ -22,8 +22,7 @@ USABLE_SHARE = 0.8
 
 
 def free_memory(device: torch.device) -> int | None:
-    """Bytes that a call on this accelerator can still take, PyTorch's own idle cache included; None if
-    unknown."""
+    """Bytes that a call on this accelerator can still take, PyTorch's own idle cache included; None if unknown."""
     if device.type == "cuda":
         free, _ = torch.cuda.mem_get_info(device)
         return free + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
@@ -67,8 +66,7 @@ class Guidance:
     no time there and doubles the memory) and where the free memory is unknown; elsewhere batched when twice
     the estimated activations, 32,000 numbers per latent position, fit into 80 % of the free memory.
     `chosen` says which it was; where an accelerator's frames must repeat bit for bit, name the mode.
-    `rescale` in 0..1 brings the guided prediction's spread back to that of cond (Lin et al. 2024, section
-    3.4).
+    `rescale` in 0..1 brings the guided prediction's spread back to that of cond (Lin et al. 2024, section 3.4).
     """
 
     def __init__(
@@ -102,8 +100,7 @@ class Guidance:
         both = _joined(self.cond, self.uncond, batch) if self.mode != "two_pass" else None
         if both is None and self.mode == "batched":
             raise DiffilmError(
-                "cond and uncond differ in their keywords or shapes, so they do not fit into one "
-                "batch; expected equal "
+                "cond and uncond differ in their keywords or shapes, so they do not fit into one batch; expected equal "
                 'ones; use mode "two_pass" or "auto"'
             )
         if self.chosen is None:

@@ -63,8 +63,7 @@ def initial_noise(
     freenoise_window: int | None = None,
     overlap: int | None = None,
 ) -> Tensor:
-    """Float32 CPU noise of shape (b, c, t, h, w); with `freenoise_window`, laid out for context windows
-    over t.
+    """Float32 CPU noise of shape (b, c, t, h, w); with `freenoise_window`, laid out for context windows over t.
 
     `overlap` defaults to half the window. Raises DiffilmError on a bad shape, seed, window or overlap.
     """
@@ -78,8 +77,7 @@ def initial_noise(
 
 
 class StepNoise:
-    """The noise of a stochastic sampler, step by step, from one seeded CPU generator: `noise(step) ->
-    Tensor`.
+    """The noise of a stochastic sampler, step by step, from one seeded CPU generator: `noise(step) -> Tensor`.
 
     Starts at seed + 1, as ComfyUI does on a CPU, so that it differs from the initial noise. Asking for step
     k first draws and drops the steps before it: a resumed run gets the noise of an uninterrupted one. Steps

@@ -47,15 +47,13 @@ class SamplerState:
         """The state that `to_tensors` wrote. Raises DiffilmError when a part is missing."""
         if "step" not in tensors or "x" not in tensors:
             raise DiffilmError(
-                f"a sampler state with {sorted(tensors)}; expected step, x and denoised; sample this "
-                "clip from the start"
+                f"a sampler state with {sorted(tensors)}; expected step, x and denoised; sample the clip from the start"
             )
         return cls(int(tensors["step"]), tensors["x"], tensors.get("denoised"))
 
 
 class Sampler(Protocol):
-    """What every entry of SAMPLERS takes. `seed` is the seed of the clip; deterministic samplers do not use
-    it."""
+    """What every entry of SAMPLERS takes. `seed` is the clip's; deterministic samplers do not use it."""
 
     def __call__(
         self,
@@ -93,8 +91,7 @@ class _Run:
             raise DiffilmError(f"a saved state after step {state.step}; expected 0 to {self.steps} for these sigmas")
         if state.x.shape != self.x.shape:
             raise DiffilmError(
-                f"saved latents of shape {tuple(state.x.shape)}; expected {tuple(self.x.shape)}; they "
-                "are of another clip"
+                f"a state of shape {tuple(state.x.shape)}; expected {tuple(self.x.shape)}; they are of another clip"
             )
         self.first = state.step
         self.x = state.x.to(self.x)
@@ -104,9 +101,9 @@ class _Run:
         """x0 that the model sees at this step."""
         denoised = self.model(self.x, self.sigmas[step].expand(self.x.shape[0]))
         if not bool(torch.isfinite(denoised).all()):
+            sigma = float(self.sigmas[step])
             raise DiffilmError(
-                f"the model gave NaN or infinity at step {step + 1} of {self.steps} (sigma "
-                f"{float(self.sigmas[step]):.4g}); "
+                f"the model gave NaN or infinity at step {step + 1} of {self.steps} (sigma {sigma:.4g}); "
                 "expected finite numbers; load it in float32, lower cfg, or check the model file"
             )
         return denoised.to(self.x.dtype)
@@ -120,8 +117,7 @@ class _Run:
 def _split_step(sigma: Tensor, target: Tensor, eta: float) -> tuple[Tensor, Tensor]:
     """(down, up): a step to noise level `down` and fresh noise of level `up` end at level `target`.
 
-    DDIM's sigma_t(eta), Song et al. 2021 eq. 16, in the VE form; eta 1 is ancestral sampling (Ho et al.
-    2020).
+    DDIM's sigma_t(eta), Song et al. 2021 eq. 16, in the VE form; eta 1 is ancestral sampling (Ho et al. 2020).
     """
     up = (eta * (target**2 * (sigma**2 - target**2) / sigma**2).sqrt()).minimum(target)
     return (target**2 - up**2).sqrt(), up
@@ -172,8 +168,7 @@ def sample_euler_ancestral(
     eta: float = 1.0,
     noise: Noise | None = None,
 ) -> Tensor:
-    """Ancestral sampling with Euler steps; `noise(step)` defaults to `StepNoise(x, seed)`, ComfyUI's on a
-    CPU."""
+    """Ancestral sampling with Euler steps; `noise(step)` defaults to `StepNoise(x, seed)`, ComfyUI's on a CPU."""
     _check_eta(eta)
     run = _Run(model, x, sigmas, callback, resume)
     return _first_order(run, eta, noise if noise is not None else StepNoise(run.x, seed))
@@ -207,13 +202,11 @@ def sample_dpmpp_2m(
     resume: SamplerState | None = None,
     seed: int = 0,
 ) -> Tensor:
-    """DPM-Solver++(2M) (Lu et al. 2022, algorithm 2, midpoint form); first order at the first and the last
-    step."""
+    """DPM-Solver++(2M) (Lu et al. 2022, algorithm 2, midpoint form); first order at the first and the last step."""
     run = _Run(model, x, sigmas, callback, resume)
     if run.first > 0 and run.previous is None:
         raise DiffilmError(
-            "a saved state without `denoised`; expected the model's x0 of the step before, which "
-            "dpmpp_2m needs; "
+            "a saved state without `denoised`; expected the model's x0 of the step before, which dpmpp_2m needs; "
             "sample this clip from the start"
         )
     lambdas = run.sigmas.log().neg()  # log SNR / 2

@@ -37,8 +37,7 @@ SCHEDULES = {"scaled_linear": _scaled_linear, "linear": _linear, "cosine": _cosi
 
 
 def rescale_zero_terminal_snr(alphas_cumprod: Tensor) -> Tensor:
-    """Shift and scale sqrt(alpha-bar) so that the last step is (almost) pure noise (Lin et al. 2024, alg.
-    1)."""
+    """Shift and scale sqrt(alpha-bar) so that the last step is (almost) pure noise (Lin et al. 2024, alg. 1)."""
     root = alphas_cumprod.sqrt()
     first, last = root[0].clone(), root[-1].clone()
     rescaled = ((root - last) * (first / (first - last))) ** 2
@@ -66,8 +65,7 @@ class NoiseSchedule:
         exact = ((1 - self.alphas_cumprod) / self.alphas_cumprod) ** 0.5
         if exact.ndim != 1 or exact.numel() < 2 or not bool((exact.diff() > 0).all()):
             raise DiffilmError(
-                f"the noise schedule {self.name!r} with start {self.start:g} and end {self.end:g} "
-                "does not get noisier "
+                f"the noise schedule {self.name!r} with start {self.start:g} and end {self.end:g} does not get noisier "
                 "with every step; expected alpha-bar to fall strictly; use betas between 0 and 1"
             )
         object.__setattr__(self, "sigmas", exact.float())
@@ -106,8 +104,7 @@ class NoiseSchedule:
         return float(self.sigmas[-1])
 
     def sigma(self, timestep: Tensor) -> Tensor:
-        """Sigma at fractional timesteps, interpolated in log sigma; any shape, float32, clamped to 0 .. T -
-        1."""
+        """Sigma at fractional timesteps, interpolated in log sigma; any shape, float32, clamped to 0 .. T - 1."""
         t = timestep.detach().to("cpu", torch.float32).clamp(0, len(self) - 1)
         log_sigmas = self.sigmas.log()
         weight = t.frac()

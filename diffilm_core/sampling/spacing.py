@@ -78,8 +78,7 @@ def sigmas_for(schedule: NoiseSchedule, steps: int, spacing: str = "normal", den
     total = steps if denoise > FULL_DENOISE else int(steps / denoise)
     if total > len(schedule):
         raise DiffilmError(
-            f"{steps} steps at denoise {denoise:g} divide the schedule into {total}; expected at most "
-            f"{len(schedule)}; "
+            f"{steps} steps at denoise {denoise:g} divide the schedule into {total}; expected at most {len(schedule)}; "
             "use fewer steps or a higher denoise"
         )
     sigmas = SPACINGS[spacing](schedule, total)

@@ -77,8 +77,6 @@ def _caption(f: _Facts, rng: Random) -> str:
     return _sentence(f, rng) if u < 0.90 else _arrival(f, rng)
 
 
-# -- parts
-# ----------------------------------------------------------------------------------------------------------------
 def _name(kind: ObjectKind, rng: Random) -> tuple[str, bool]:
     index = 0 if len(kind.names) == 1 or rng.random() < 0.60 else rng.randrange(1, len(kind.names))
     return kind.names[index], kind.some[index]
@@ -164,8 +162,6 @@ def _verb(kind: ObjectKind, place: Place, rng: Random) -> Verb:
     return rng.choice(VERBS[kind.kind])
 
 
-# -- forms
-# ----------------------------------------------------------------------------------------------------------------
 def _bare(f: _Facts, rng: Random) -> str:
     noun = rng.choice(f.place.nouns)
     if f.place.has_time:

@@ -16,7 +16,6 @@ from .emoji import SpriteBank
 
 WIDTH, HEIGHT = 224, 144
 LAYERS = ("sky", "clouds", "far", "ground", "front")
-FRAME_TOP = (HEIGHT - 128) / 2
 SUPER = 3
 
 Array = np.ndarray

@@ -77,7 +77,6 @@ class SceneRenderer:
         self.light = table(SUBJECT_LIGHT)
         self.flies = table([o.flies for o in OBJECTS])
         self.boat = table([o.kind == "vehicle" for o in OBJECTS])
-        self.foot_line = table([p.foot for p in PLACES]).mean(-1)
 
     def render(self, scenes: SceneBatch, *, chunk: int | None = None) -> Tensor:
         """uint8 (n, 3, size, size): the scenes at t = 0."""

@@ -10,7 +10,6 @@ import json
 from collections.abc import Iterable
 from pathlib import Path
 
-WINDOW = 32  # tokens of the shipped text encoder's context; the files do not limit the length, callers split
 START, END = "<|startoftext|>", "<|endoftext|>"
 SUFFIX = "</w>"
 # CLIP's splitting of text into words (Radford et al. 2021).
