@@ -1,6 +1,6 @@
 """Movies: a storyboard filmed shot by shot into a folder that can be picked up again, and joined to a file."""
 
-from .film import Film, film
+from .film import Film
 from .make import make_movie
 from .render import RenderSettings, render, shot_stream
 from .sample import ModelSampler, SampleSettings, parse_size
@@ -13,7 +13,6 @@ __all__ = [
     "SampleSettings",
     "ShotStore",
     "digest_key",
-    "film",
     "make_movie",
     "movie_folder",
     "parse_size",

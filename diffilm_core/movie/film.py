@@ -68,14 +68,3 @@ class Film:
     def _report(self, done: int, message: str) -> None:
         if self.progress is not None:
             self.progress("film", done, len(self), message)
-
-
-def film(
-    storyboard: Storyboard,
-    sample_shot: SampleShot,
-    store: ShotStore,
-    key_of: KeyOf,
-    progress: Progress | None = None,
-) -> list[Tensor]:
-    """The latents of every shot in order; see `Film`."""
-    return [latents for _, latents in Film(storyboard, sample_shot, store, key_of, progress)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 from pathlib import Path
 
@@ -14,7 +14,7 @@ import torch
 
 from diffilm_core.errors import Cancelled, DiffilmError
 from diffilm_core.frames import from_tensor, write
-from diffilm_core.movie import Film, ShotStore, digest_key, film, movie_folder
+from diffilm_core.movie import Film, ShotStore, digest_key, movie_folder
 from diffilm_core.story import Shot, Storyboard
 
 BOARD = Storyboard(shots=tuple(Shot(index=i, prompt=f"a fox, part {i}", seed=i) for i in range(4)))
@@ -22,6 +22,10 @@ BOARD = Storyboard(shots=tuple(Shot(index=i, prompt=f"a fox, part {i}", seed=i) 
 
 def key_of(shot: Shot) -> str:
     return digest_key({"prompt": shot.prompt, "seed": shot.seed})
+
+
+def film(board: Storyboard, sample_shot: Callable[[Shot], torch.Tensor], store: ShotStore) -> list[torch.Tensor]:
+    return [latents for _, latents in Film(board, sample_shot, store, key_of)]
 
 
 class Sampler:
@@ -150,20 +154,20 @@ def test_a_folder_that_became_unwritable_is_named_at_once(tmp_path: Path, monkey
 
 
 def test_filming_stops_and_goes_on_where_it_was(tmp_path: Path) -> None:
-    whole = film(BOARD, Sampler(), ShotStore(tmp_path / "whole"), key_of)
+    whole = film(BOARD, Sampler(), ShotStore(tmp_path / "whole"))
     first, second = Sampler(stop_at=2), Sampler()
     with pytest.raises(Cancelled):
-        film(BOARD, first, ShotStore(tmp_path / "m"), key_of)
-    again = film(BOARD, second, ShotStore(tmp_path / "m"), key_of)
+        film(BOARD, first, ShotStore(tmp_path / "m"))
+    again = film(BOARD, second, ShotStore(tmp_path / "m"))
     assert (first.sampled, second.sampled) == ([0, 1], [2, 3])
     assert all(torch.equal(a, b) for a, b in zip(whole, again, strict=True))
 
 
 def test_an_edit_costs_the_shots_that_changed(tmp_path: Path) -> None:
-    film(BOARD, Sampler(), ShotStore(tmp_path), key_of)
+    film(BOARD, Sampler(), ShotStore(tmp_path))
     shots = [*BOARD.shots[:2], Shot(index=2, prompt="a bear", seed=2), Shot(index=3, prompt="a fox, part 2", seed=2)]
     sampler = Sampler()
-    film(Storyboard(shots=tuple(shots)), sampler, ShotStore(tmp_path), key_of)
+    film(Storyboard(shots=tuple(shots)), sampler, ShotStore(tmp_path))
     assert sampler.sampled == [2]
 
 
@@ -173,5 +177,5 @@ def test_filming_reports_and_refuses_what_is_not_finite(tmp_path: Path) -> None:
     assert [call[:3] for call in seen] == [("film", n, 4) for n in range(5)]
     store = ShotStore(tmp_path / "b")
     with pytest.raises(DiffilmError, match="shot 1 came out as not-a-number"):
-        film(BOARD, lambda shot: torch.full((3, 2, 4, 5), float("nan")), store, key_of)
+        film(BOARD, lambda shot: torch.full((3, 2, 4, 5), float("nan")), store)
     assert store.latents(key_of(BOARD.shots[0])) is None
