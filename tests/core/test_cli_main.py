@@ -276,6 +276,14 @@ def test_help_is_quick() -> None:
     assert not {"torch", "transformers", "av", "numpy"} & set(done.stdout.splitlines()[-1].split())
 
 
+def test_threads_wait_briefly_unless_the_user_says_otherwise(story: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "environ", {})
+    assert status("plan", story) == 0 and os.environ == {"GOMP_SPINCOUNT": "10000"}
+    for kept in ({"OMP_WAIT_POLICY": "active"}, {"GOMP_SPINCOUNT": "7"}):
+        monkeypatch.setattr(os, "environ", dict(kept))
+        assert status("plan", story) == 0 and os.environ == kept
+
+
 def test_cancelled_is_130(story: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     def stop(*_: Any, **__: Any) -> None:
         raise Cancelled
