@@ -23,11 +23,18 @@ NAME_LENGTH = 60
 log = logging.getLogger(__name__)
 
 
-def movie(arguments: argparse.Namespace) -> int:
+def read(arguments: argparse.Namespace) -> str | Storyboard:
+    """The story's text, or the storyboard that a .json file holds."""
     path = Path(arguments.story)
-    story = read_storyboard(path) if path.suffix.lower() == ".json" else read_story(path)
-    if isinstance(story, Storyboard) and (arguments.style or arguments.seed or arguments.frames):
+    if path.suffix.lower() != ".json":
+        return read_story(path)
+    if arguments.style or arguments.seed or arguments.frames:
         log.warning("%s has prompts, seeds and lengths of its own: --style, --seed and --frames change nothing", path)
+    return read_storyboard(path)
+
+
+def movie(arguments: argparse.Namespace) -> int:
+    story = read(arguments)
     with Progress("preparing the movie") as progress:
         from ..movie import make_movie
 
@@ -49,13 +56,11 @@ def movie(arguments: argparse.Namespace) -> int:
 
 
 def plan(arguments: argparse.Namespace) -> int:
-    board = split_story(
-        read_story(arguments.story),
-        style=arguments.style,
-        seed=arguments.seed,
-        frames=arguments.frames,
-        fps=arguments.fps,
-    )
+    board = read(arguments)
+    if isinstance(board, str):
+        board = split_story(
+            board, style=arguments.style, seed=arguments.seed, frames=arguments.frames, fps=arguments.fps
+        )
     if arguments.json:
         ascii_only = "utf" not in (getattr(sys.stdout, "encoding", None) or "utf-8").lower()
         say(json.dumps(board.to_dict(), ensure_ascii=ascii_only, indent=2))

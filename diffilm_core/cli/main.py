@@ -113,7 +113,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_model_options(movie)
 
     plan = commands.add_parser("plan", help="the shots that a story would give, without filming them")
-    plan.add_argument("story", metavar="STORY.txt", help="a plain text file; a shot for each sentence")
+    plan.add_argument("story", metavar="STORY.txt", help="a plain text file; a shot for each sentence; or a JSON plan")
     plan.add_argument("--json", action="store_true", help="the storyboard as JSON")
     _add_shot_options(plan)
 

@@ -95,6 +95,8 @@ def test_movie_of_an_edited_plan(story: Path, capsys: Any, caplog: Any, monkeypa
     assert status("movie", "plan.json") == 0
     assert seen == [read_storyboard("plan.json")]
     assert seen[0].shots[1].prompt == "A polar bear walks by the sea at night"
+    assert status("plan", "plan.json", "--json") == 0
+    assert Storyboard.from_json(capsys.readouterr().out.removeprefix("movie.mp4\n")) == seen[0]
     assert "change nothing" not in capsys.readouterr().err
     assert status("movie", "plan.json", "--style", "ink") == 0
     assert "plan.json has prompts, seeds and lengths of its own" in caplog.text
