@@ -96,8 +96,8 @@ def make_movie(
 ) -> Path:
     """Films `story` shot by shot and writes the movie to `out` (.mp4, .gif or .webp); returns its path.
 
-    story: the text itself as a `str`, a file as a `Path`, or a finished Storyboard (its durations, prompts and seeds
-        are kept; `style`, `frames` and `seed` then do nothing).
+    story: the text itself, a file (a `Path`, or a `str` that is the path of one), or a finished Storyboard (its
+        durations, prompts and seeds are kept; `style`, `frames` and `seed` then do nothing).
     model: a model file, a loaded model, or None for the one that ships. device: None is the GPU where there is one.
     size, frames, fps, steps, cfg, sampler, spacing, negative: how shots are sampled; None is the model's own default.
     interpolate: frames a second of the movie; None is twice `fps`; `fps` itself leaves the frames as sampled.
@@ -119,7 +119,7 @@ def make_movie(
     )  # fmt: skip
     target = check_output(out)
     options.check()
-    text = read_story(story) if isinstance(story, Path) else story
+    text = read_story(Path(story)) if _is_file(story) else story
     if isinstance(text, str):
         options.storyboard(text, frames, None if fps is None else as_fps(fps))
     loaded = _load(model, device, progress)
@@ -133,6 +133,13 @@ def make_movie(
     store = ShotStore(movie_folder(target) if folder is None else folder)
     remove_stale(target.absolute().parent, target.stem)
     return _produce(board, film_sampler, _render_settings(options, loaded, settings), store, target, progress)
+
+
+def _is_file(story: str | Path | Storyboard) -> bool:
+    """Whether the story is a file's path rather than the text: a Path, or one line that names a file."""
+    if not isinstance(story, str):
+        return isinstance(story, Path)
+    return "\n" not in story and len(story.encode()) < 4096 and os.path.isfile(story)
 
 
 def _load(model: str | Path | VideoModel | None, device: Any, progress: Progress | None) -> VideoModel:

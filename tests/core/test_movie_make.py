@@ -257,6 +257,16 @@ def test_too_little_memory_is_one_line(path: Path, tmp_path: Path, words: str, m
     assert words == "other" or "3 frames of 32x32, more than the memory of cpu takes" in str(caught.value)
 
 
+def test_a_file_may_be_named_by_a_string(path: Path, tmp_path: Path) -> None:
+    file = tmp_path / "story.txt"
+    file.write_text(STORY)
+    movies = [
+        diffilm_core.make_movie(story, tmp_path / f"{n}.mp4", model=path, max_shots=1, **SMALL)
+        for n, story in enumerate((STORY, file, str(file)))
+    ]
+    assert hashes(movies[0]) == hashes(movies[1]) == hashes(movies[2])
+
+
 def test_sizes_are_read() -> None:
     for size in ("256X128", "256×128", " 256 x 128 ", (256, 128), [256, 128]):
         assert parse_size(size) == (256, 128)
