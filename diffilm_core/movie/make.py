@@ -119,7 +119,7 @@ def make_movie(
     )  # fmt: skip
     target = check_output(out)
     options.check()
-    text = read_story(Path(story)) if _is_file(story) else story
+    text = story if isinstance(story, Storyboard) else _text_of(story)
     if isinstance(text, str):
         options.storyboard(text, frames, None if fps is None else as_fps(fps))
     loaded = _load(model, device, progress)
@@ -135,11 +135,10 @@ def make_movie(
     return _produce(board, film_sampler, _render_settings(options, loaded, settings), store, target, progress)
 
 
-def _is_file(story: str | Path | Storyboard) -> bool:
-    """Whether the story is a file's path rather than the text: a Path, or one line that names a file."""
-    if not isinstance(story, str):
-        return isinstance(story, Path)
-    return "\n" not in story and len(story.encode()) < 4096 and os.path.isfile(story)
+def _text_of(story: str | Path) -> str:
+    """The text of a file, where `story` is a Path or one line that names a file; else the story itself."""
+    named = isinstance(story, Path) or ("\n" not in story and len(story) < 4096 and os.path.isfile(story))
+    return read_story(Path(story)) if named else str(story)
 
 
 def _load(model: str | Path | VideoModel | None, device: Any, progress: Progress | None) -> VideoModel:
