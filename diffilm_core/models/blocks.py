@@ -7,7 +7,8 @@ may stand (after a convolution, after a ResBlock, after a spatial transformer) t
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -22,13 +23,18 @@ class Clip:
     """What a forward pass carries beside the pictures.
 
     emb `(b t, d)` or `(b, d)` time embedding; context `(b, l, d)` or one a frame `(b t, l, d)`; `frames` the t that is
-    folded into the rows; `time` whether the temporal layers are on.
+    folded into the rows; `time` whether the temporal layers are on; `conditions` the other keywords of the call.
     """
 
     emb: Tensor
     context: Tensor
     frames: int
     time: bool
+    conditions: dict[str, Any] = field(default_factory=dict)
+
+
+class ClipLayer(nn.Module):
+    """A layer of a block that is called `(x, clip)`, x `(b t) c h w`; any other is called `(x)`."""
 
 
 def sinusoidal(values: Tensor, dim: int, max_period: float = 10000.0) -> Tensor:
@@ -46,7 +52,7 @@ def per_row(values: Tensor, rows: int) -> Tensor:
     return values if values.shape[0] == rows else values.repeat_interleave(rows // values.shape[0], dim=0)
 
 
-class ResBlock(nn.Module):
+class ResBlock(ClipLayer):
     """LDM's residual block; each 3x3 convolution may be followed by a temporal one, the block by another."""
 
     def __init__(self, build: Build, cin: int, emb: int, cout: int) -> None:
@@ -126,7 +132,7 @@ class TransformerBlock(nn.Module):
         return x + self.ff(self.norm3(x))
 
 
-class SpatialTransformer(nn.Module):
+class SpatialTransformer(ClipLayer):
     """Transformer over the pixels of each frame; projections are 1x1 Conv2d (SD 1.x) or Linear (SD 2.x).
 
     A temporal attention of the dialect may follow it, at `.temporal`.
@@ -162,7 +168,7 @@ class SpatialTransformer(nn.Module):
         return x
 
 
-class Downsample(nn.Module):
+class Downsample(ClipLayer):
     def __init__(self, build: Build, channels: int) -> None:
         super().__init__()
         self.op = build.conv(channels, channels, stride=2)

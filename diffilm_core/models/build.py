@@ -1,41 +1,27 @@
-"""What the layers of a UNet are made with, and what a temporal dialect is asked for."""
+"""What the layers of a UNet are made with."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from torch import nn
 
 from .attention import AttentionFunction, sdpa_attention
 
-
-class TemporalDialect:
-    """What stands between the spatial layers; this one puts nothing there: the image model.
-
-    A dialect is asked at fixed places for a layer, called `(x, frames)` with x `(b t) c h w`, or for None.
-    """
-
-    name = "none"
-    conditions_on_fps = False
-
-    def after_conv(self, build: Build, channels: int) -> nn.Module | None:
-        """The layer after a 3x3, downsampling or upsampling convolution of `channels`."""
-        return None
-
-    def after_attention(self, build: Build, channels: int, heads: int) -> nn.Module | None:
-        """The layer after a spatial transformer of `channels`."""
-        return None
+if TYPE_CHECKING:
+    from .dialect import TemporalDialect
 
 
 @dataclass(frozen=True)
 class Build:
-    """What every layer is made with: where layers come from, how attention is done, dtype and device."""
+    """What every layer is made with: what stands between the spatial layers, where layers come from, how attention is
+    done, dtype and device."""
 
+    dialect: TemporalDialect
     operations: Any = nn
     attention: AttentionFunction = sdpa_attention
-    dialect: TemporalDialect = field(default_factory=TemporalDialect)
     factory: dict[str, Any] = field(default_factory=dict)
     groups: int = 32
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import torch
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from ..errors import DiffilmError
 from .attention import AttentionFunction, sdpa_attention
-from .blocks import Build, Clip, Downsample, ResBlock, SpatialTransformer, Upsample, sinusoidal
+from .blocks import Build, Clip, ClipLayer, Downsample, Upsample, sinusoidal
 from .temporal import DIALECTS, TemporalAttention, TemporalConv
 
 
@@ -20,7 +20,7 @@ class UNetConfig:
     """The shape of a UNet. The defaults are Stable Diffusion 1.5.
 
     `transformer_depth`: transformer blocks at each level, 0 for none. Heads: `head_dim` channels each where given,
-    else `num_heads` of them. `temporal`: a name of `temporal.DIALECTS`.
+    else `num_heads` of them. `temporal`: a name of `temporal.DIALECTS`, `temporal_options` its keywords.
     """
 
     in_channels: int = 4
@@ -35,6 +35,7 @@ class UNetConfig:
     head_dim: int | None = None
     use_linear: bool = False
     temporal: str = "none"
+    temporal_options: dict[str, Any] = field(default_factory=dict)
 
     def heads(self, channels: int) -> int:
         return self.num_heads if self.head_dim is None else channels // self.head_dim
@@ -58,7 +59,7 @@ class Block(nn.ModuleList):
         for layer in self:
             if isinstance(layer, Upsample):
                 x = layer(x, clip, size or (x.shape[2] * 2, x.shape[3] * 2))
-            elif isinstance(layer, (ResBlock, SpatialTransformer, Downsample)):
+            elif isinstance(layer, ClipLayer):
                 x = layer(x, clip)
             else:
                 x = layer(x)
@@ -84,45 +85,48 @@ class UNet(nn.Module):
         super().__init__()
         self.config = config
         self.dtype = dtype
-        dialect = DIALECTS[config.temporal]()
-        build = Build(operations, attention, dialect, {"dtype": dtype, "device": device})
+        self.dialect = DIALECTS[config.temporal](**config.temporal_options)
+        build = Build(self.dialect, operations, attention, {"dtype": dtype, "device": device})
         width, emb = config.model_channels, config.model_channels * 4
         self.time_embed = nn.Sequential(build.linear(width, emb), nn.SiLU(), build.linear(emb, emb))
-        if dialect.conditions_on_fps:
-            self.fps_embed = nn.Sequential(build.linear(width, emb), nn.SiLU(), build.linear(emb, emb))
+        self.dialect.setup(self, build, width, emb)
         skips = self._build_down(build, emb)
         self._build_up(build, emb, skips)
         width *= config.channel_mult[0]
         self.out = nn.Sequential(build.norm(width), nn.SiLU(), build.conv(width, config.out_channels))
-        if dialect.conditions_on_fps and torch.device(device or "cpu").type != "meta":
-            self.reset_temporal()
+        if torch.device(device or "cpu").type != "meta":
+            self.dialect.reset(self)
 
-    def _spatial(self, build: Build, channels: int, depth: int) -> SpatialTransformer:
+    def _transformers(self, build: Build, channels: int, depth: int) -> list[nn.Module]:
         cfg = self.config
-        return SpatialTransformer(
+        return self.dialect.transformers(
             build, channels, cfg.context_dim, cfg.heads(channels), depth, cfg.use_linear
         )
 
     def _build_down(self, build: Build, emb: int) -> list[int]:
         cfg = self.config
         channels = cfg.model_channels
-        self.input_blocks = nn.ModuleList([Block([build.conv(cfg.in_channels, channels)])])
+        self.input_blocks = nn.ModuleList(
+            [Block([build.conv(cfg.in_channels, channels), *self.dialect.stem(build, channels)])]
+        )
         skips = [channels]
         for level, (mult, depth) in enumerate(zip(cfg.channel_mult, cfg.transformer_depth, strict=True)):
             for _ in range(cfg.num_res_blocks):
-                layers: list[nn.Module] = [ResBlock(build, channels, emb, mult * cfg.model_channels)]
+                layers: list[nn.Module] = [
+                    self.dialect.res_block(build, channels, emb, mult * cfg.model_channels)
+                ]
                 channels = mult * cfg.model_channels
                 if depth:
-                    layers.append(self._spatial(build, channels, depth))
+                    layers += self._transformers(build, channels, depth)
                 self.input_blocks.append(Block(layers))
                 skips.append(channels)
             if level + 1 < len(cfg.channel_mult):
                 self.input_blocks.append(Block([Downsample(build, channels)]))
                 skips.append(channels)
-        middle: list[nn.Module] = [ResBlock(build, channels, emb, channels)]
+        middle: list[nn.Module] = [self.dialect.res_block(build, channels, emb, channels)]
         if cfg.middle_depth:
-            middle.append(self._spatial(build, channels, cfg.middle_depth))
-        self.middle_block = Block([*middle, ResBlock(build, channels, emb, channels)])
+            middle += self._transformers(build, channels, cfg.middle_depth)
+        self.middle_block = Block([*middle, self.dialect.res_block(build, channels, emb, channels)])
         return skips
 
     def _build_up(self, build: Build, emb: int, skips: list[int]) -> None:
@@ -132,10 +136,12 @@ class UNet(nn.Module):
         for level in reversed(range(len(cfg.channel_mult))):
             for index in range(cfg.num_res_blocks + 1):
                 width = cfg.channel_mult[level] * cfg.model_channels
-                layers: list[nn.Module] = [ResBlock(build, channels + skips.pop(), emb, width)]
+                layers: list[nn.Module] = [
+                    self.dialect.res_block(build, channels + skips.pop(), emb, width)
+                ]
                 channels = width
                 if cfg.transformer_depth[level]:
-                    layers.append(self._spatial(build, channels, cfg.transformer_depth[level]))
+                    layers += self._transformers(build, channels, cfg.transformer_depth[level])
                 if level and index == cfg.num_res_blocks:
                     layers.append(Upsample(build, channels))
                 self.output_blocks.append(Block(layers))
@@ -145,8 +151,8 @@ class UNet(nn.Module):
         for module in self.modules():
             if isinstance(module, (TemporalConv, TemporalAttention)):
                 module.reset()
-        if hasattr(self, "fps_embed"):
-            for parameter in self.fps_embed[2].parameters():
+        if self.config.temporal == "pseudo3d":
+            for parameter in self.get_submodule("fps_embed.2").parameters():
                 nn.init.zeros_(parameter)
 
     def temporal_parameters(self) -> dict[str, nn.Parameter]:
@@ -158,24 +164,22 @@ class UNet(nn.Module):
         x: Tensor,
         timesteps: Tensor,
         context: Tensor,
-        fps: Tensor | float | None = None,
         *,
         enable_time: bool = True,
+        **conditions: Any,
     ) -> Tensor:
         """Predict the noise (or v) of a noisy clip.
 
-        x `(b, c, t, h, w)`; timesteps `(b,)`; context `(b, l, d)`, or one a frame `(b t, l, d)`; fps: frames a second,
-        a number or `(b,)`, 8 where none is given. `enable_time=False` makes each frame on its own: the image model.
-        Returns x's shape (with `out_channels`). Raises DiffilmError for a shape that does not fit.
+        x `(b, c, t, h, w)`; timesteps `(b,)`; context `(b, l, d)`, or one a frame `(b t, l, d)`. `enable_time=False`
+        makes each frame on its own: the image model. conditions: what the dialect knows (`embed`), such as Diffilm's
+        own `fps`. Returns x's shape (with `out_channels`). Raises DiffilmError for a shape that does not fit.
         """
         self._check(x, timesteps, context)
         frames = x.shape[2]
         emb = self.time_embed(sinusoidal(timesteps, self.config.model_channels).to(x.dtype))
-        if enable_time and hasattr(self, "fps_embed"):
-            rate = torch.as_tensor(8.0 if fps is None else fps, dtype=torch.float32, device=x.device)
-            rate = rate.expand(x.shape[0]) if rate.ndim == 0 else rate
-            emb = emb + self.fps_embed(sinusoidal(rate * 10, self.config.model_channels).to(x.dtype))
-        clip = Clip(emb, context, frames, enable_time)
+        if enable_time:
+            emb = self.dialect.embed(self, emb, conditions)
+        clip = Clip(emb, context, frames, enable_time, conditions)
         h = rearrange(x, "b c t h w -> (b t) c h w")
         skips: list[Tensor] = []
         for block in self.input_blocks:

@@ -7,6 +7,7 @@ import math
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -19,6 +20,12 @@ log = logging.getLogger(__name__)
 
 LossFunction = Callable[[int], Tensor]
 """`step -> scalar loss`; draws its own batch from torch's generators, which are seeded with the step."""
+
+
+def fast_in_bf16(device: torch.device) -> bool:
+    """Whether bfloat16 is what this device multiplies fastest: every GPU, and CPUs with matrix tiles (AMX)."""
+    capabilities: Mapping[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()  # torch 2.7 has none
+    return device.type == "cuda" or bool(capabilities.get("amx_bf16"))
 
 
 class Ema:
@@ -105,7 +112,7 @@ class Run:
         for module in self.modules.values():
             module.train()
         torch.manual_seed(self.step)
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == "cuda"):
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=fast_in_bf16(self.device)):
             loss = loss_of(self.step)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()

@@ -10,7 +10,7 @@ from .contrast import PictureTower
 
 
 class Probe(nn.Module):
-    """Pictures `(b, 3, 128, 128)` in [-1, 1] to logits of objects `(b, n)` and places `(b, m)`."""
+    """Pictures `(b, 3, 128, 128)` in [-1, 1] to logits of objects `(b, n)` and places `(b, m)`; halved first."""
 
     def __init__(self, objects: int, places: int) -> None:
         super().__init__()
@@ -19,7 +19,7 @@ class Probe(nn.Module):
         self.objects, self.places = nn.Linear(widths[-1], objects), nn.Linear(widths[-1], places)
 
     def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
-        features = self.tower.features(pixels)
+        features = self.tower.features(F.avg_pool2d(pixels, 2))
         return self.objects(features), self.places(features)
 
 

@@ -165,7 +165,7 @@ def video(
         rows = torch.randint(len(pool), (stage.batch,), device=world.device)
         x, t, target = diffusion(rearrange(pool[rows].float(), "b t c h w -> b c t h w"))
         context = nothing.expand(stage.batch, -1, -1)
-        return F.mse_loss(network(x, t, context, fps[rows]).float(), target)
+        return F.mse_loss(network(x, t, context, fps=fps[rows]).float(), target)
 
     Run("video", {"unet": unet}, stage, folder, world.device).train(step)
     before = still.state_dict()

@@ -1,14 +1,20 @@
-"""Temporal dialects: what a video model puts between the spatial layers of the Stable Diffusion UNet."""
+"""Diffilm's own dialect, the pseudo-3D one of Make-A-Video (Singer et al. 2022)."""
 
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING, Any
 
 import torch
 from einops import rearrange
 from torch import Tensor, nn
 
-from .build import Build, TemporalDialect
+from ..blocks import sinusoidal
+from ..build import Build
+from ..dialect import TemporalDialect
+
+if TYPE_CHECKING:
+    from ..unet import UNet
 
 
 class TemporalConv(nn.Module):
@@ -78,7 +84,6 @@ class PseudoThreeD(TemporalDialect):
     after each spatial transformer, the frame rate beside the timestep."""
 
     name = "pseudo3d"
-    conditions_on_fps = True
 
     def after_conv(self, build: Build, channels: int) -> nn.Module | None:
         return TemporalConv(build, channels)
@@ -87,4 +92,15 @@ class PseudoThreeD(TemporalDialect):
         return TemporalAttention(build, channels, heads)
 
 
-DIALECTS: dict[str, type[TemporalDialect]] = {each.name: each for each in (TemporalDialect, PseudoThreeD)}
+    def setup(self, unet: UNet, build: Build, width: int, emb: int) -> None:
+        unet.fps_embed = nn.Sequential(build.linear(width, emb), nn.SiLU(), build.linear(emb, emb))
+
+    def embed(self, unet: UNet, emb: Tensor, conditions: dict[str, Any]) -> Tensor:
+        """`fps`: frames a second, a number or `(b,)`, 8 where none is given."""
+        fps = conditions.get("fps")
+        rate = torch.as_tensor(8.0 if fps is None else fps, dtype=torch.float32, device=emb.device)
+        rate = rate.expand(emb.shape[0]) if rate.ndim == 0 else rate
+        return emb + unet.get_submodule("fps_embed")(sinusoidal(rate * 10, unet.config.model_channels).to(emb.dtype))
+
+    def reset(self, unet: UNet) -> None:
+        unet.reset_temporal()

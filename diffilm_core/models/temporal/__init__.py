@@ -1,0 +1,10 @@
+"""Temporal dialects: what a video model puts between the spatial layers of the Stable Diffusion UNet."""
+
+from __future__ import annotations
+
+from ..dialect import TemporalDialect
+from .pseudo3d import PseudoThreeD, TemporalAttention, TemporalConv
+
+DIALECTS: dict[str, type[TemporalDialect]] = {each.name: each for each in (TemporalDialect, PseudoThreeD)}
+
+__all__ = ["DIALECTS", "PseudoThreeD", "TemporalAttention", "TemporalConv"]
