@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from types import SimpleNamespace
 from typing import Any
@@ -13,7 +14,7 @@ import torch
 from einops import rearrange
 from torch import Tensor
 
-from ..diffilm_core.models import UNet
+from ..diffilm_core.models import UNet, UNetConfig
 from .host import check_cancel
 
 
@@ -24,14 +25,20 @@ def host_attention(q: Tensor, k: Tensor, v: Tensor, heads: int) -> Tensor:
     return attention.optimized_attention(q, k, v, heads)
 
 
-class HostUNet(UNet):
-    """The core's UNet with the host's layers, called with the host's 4-D `(clips x frames, c, h, w)`."""
+CONDITION = "diffilm_"
+"""What a conditioning carries for our networks alone is named so: `diffilm_fps` reaches the network as `fps`."""
+PREDICTIONS = {"eps": "EPS", "v": "V_PREDICTION", "edm_v": "V_PREDICTION_EDM"}
+
+
+class HostForward:
+    """Before a core network in the order of bases: builds it with the host's layers and takes the host's calls.
+
+    The host's latents are 4-D, `(clips x frames, c, h, w)`. Every tensor comes from the file, and the host may not have
+    allocated any when the network is built, so nothing is initialised.
+    """
 
     def __init__(self, *, core: Any, dtype: Any = None, device: Any = None, operations: Any, **_: Any) -> None:
         super().__init__(core, operations=operations, attention=host_attention, dtype=dtype, device=device)
-
-    def reset_temporal(self) -> None:
-        """Nothing: every tensor comes from the file, and the host may not have allocated any yet."""
 
     def forward(
         self, x: Tensor, timesteps: Tensor, context: Tensor, control: Any = None,
@@ -46,26 +53,40 @@ class HostUNet(UNet):
 
     def _forward(
         self, x: Tensor, timesteps: Tensor, context: Tensor, control: Any = None,
-        transformer_options: dict | None = None, num_video_frames: int = 1, diffilm_fps: Tensor | None = None,
-        **_: Any,
+        transformer_options: dict | None = None, num_video_frames: int = 1, **kwargs: Any,
     ) -> Tensor:  # fmt: skip
         check_cancel()
         frames = num_video_frames if x.shape[0] % num_video_frames == 0 else x.shape[0]
         clip = rearrange(x, "(b t) c h w -> b c t h w", t=frames)
-        fps = None if diffilm_fps is None else _per_clip(diffilm_fps, frames)
-        out = super().forward(clip, timesteps[::frames], _per_clip(context, frames), fps=fps)
+        conditions = self.conditions(kwargs, frames)
+        out = super().forward(clip, timesteps[::frames], per_clip(context, frames), **conditions)
         return rearrange(out, "b c t h w -> (b t) c h w")
 
+    def conditions(self, kwargs: dict[str, Any], frames: int) -> dict[str, Any]:
+        """The network's keywords from the host's: one value a clip of all that is named `diffilm_...`."""
+        found = {key.removeprefix(CONDITION): value for key, value in kwargs.items() if key.startswith(CONDITION)}
+        return {key: per_clip(value, frames) if isinstance(value, Tensor) else value for key, value in found.items()}
 
-def _per_clip(values: Tensor, frames: int) -> Tensor:
+
+class HostUNet(HostForward, UNet):
+    """The core's UNet with the host's layers."""
+
+    def reset_temporal(self) -> None:
+        """Nothing: see `HostForward`."""
+
+
+def per_clip(values: Tensor, frames: int) -> Tensor:
     """`(b t, ...)` to `(b, ...)` where all frames of each clip have the same."""
     first = values[::frames]
     return first if torch.equal(first.repeat_interleave(frames, dim=0), values) else values
 
 
 @lru_cache(maxsize=1)
-def _model_classes() -> SimpleNamespace:
-    """Made on first use: a host that changed its base classes still gets the nodes that need no model."""
+def model_classes() -> SimpleNamespace:
+    """`Latent`, `Model` and `Config`: what a MODEL is made of; a system's own are subclasses of them.
+
+    Made on first use: a host that changed its base classes still gets the nodes that need no model.
+    """
     import comfy.conds
     import comfy.latent_formats
     import comfy.model_base
@@ -85,8 +106,9 @@ def _model_classes() -> SimpleNamespace:
         def extra_conds(self, **kwargs: Any) -> dict:
             out = super().extra_conds(**kwargs)
             out["num_video_frames"] = comfy.conds.CONDConstant(kwargs["noise"].shape[0])
-            rate = kwargs.get("diffilm_fps", self.model_config.unet_config["default_fps"])
-            out["diffilm_fps"] = comfy.conds.CONDRegular(torch.tensor([float(rate)]))
+            for name, default in self.model_config.unet_config["conditions"].items():
+                value = kwargs.get(CONDITION + name, default)
+                out[CONDITION + name] = comfy.conds.CONDRegular(torch.tensor([float(value)]))
             return out
 
         def resize_cond_for_context_window(
@@ -99,26 +121,35 @@ def _model_classes() -> SimpleNamespace:
 
     class DiffilmConfig(comfy.supported_models_base.BASE):
         unet_extra_config: dict = {}
-        memory_usage_factor = 1.0
+        unet_class: Any = HostUNet
+        model_class: Any = DiffilmModel
 
-        def __init__(self, unet_config: dict, latent_format: Any, model_type: Any, sampling: dict) -> None:
+        def __init__(
+            self, unet_config: dict, latent_format: Any, model_type: Any, sampling: dict, memory: float
+        ) -> None:
             self.latent_format = lambda: latent_format
             self.sampling_settings = sampling
+            self.memory_usage_factor = memory
             self.chosen_type = model_type
             super().__init__(unet_config)
 
         def get_model(self, state_dict: Any = None, prefix: str = "", device: Any = None) -> Any:
-            return DiffilmModel(self, self.chosen_type, device=device, unet_model=HostUNet)
+            return self.model_class(self, self.chosen_type, device=device, unet_model=self.unet_class)
 
         def inpaint_model(self) -> bool:
             return False
 
-    types = comfy.model_base.ModelType
-    return SimpleNamespace(Latent=DiffilmLatent, Config=DiffilmConfig, types=types)
+    return SimpleNamespace(Latent=DiffilmLatent, Model=DiffilmModel, Config=DiffilmConfig)
 
 
-def host_unet_config(core: Any, default_fps: float) -> dict[str, Any]:
-    """The UNet's shape in the host's words (LoRA names are mapped by them), with the core's own beside."""
+def host_unet_config(core: Any, conditions: Mapping[str, float] | None = None) -> dict[str, Any]:
+    """A network's shape in the host's words (LoRA names are mapped by them), with the core's own beside.
+
+    conditions: the numbers that the network reads from a conditioning, with their defaults.
+    """
+    known = {"core": core, "conditions": dict(conditions or {})}
+    if not isinstance(core, UNetConfig):
+        return known
     levels, blocks = len(core.channel_mult), core.num_res_blocks
     return {
         "in_channels": core.in_channels,
@@ -131,37 +162,97 @@ def host_unet_config(core: Any, default_fps: float) -> dict[str, Any]:
         "transformer_depth_middle": core.middle_depth,
         "context_dim": core.context_dim,
         "use_linear_in_transformer": core.use_linear,
-        "default_fps": float(default_fps),
-        "core": core,
+        **known,
     }
 
 
-def make_model(video_model: Any) -> Any:
-    """A core `VideoModel`'s UNet as the host's MODEL (a ModelPatcher)."""
+@lru_cache(maxsize=4)
+def _patcher_class(base: Any) -> Any:
+    class DiffilmPatcher(base):
+        """Patches under the names that the host gives LoRAs of an image UNet reach the layers that they mean."""
+
+        def add_patches(self, patches: dict, *args: Any, **kwargs: Any) -> Any:
+            here = self.model.state_dict()
+            meant = {}
+            for key in patches:
+                name, *part = (key,) if isinstance(key, str) else key
+                moved = None if name in here else moved_name(name)
+                if moved in here:
+                    meant[moved if isinstance(key, str) else (moved, *part)] = key
+            renamed = {key: patches[key] for key in patches if key not in meant.values()}
+            renamed.update({key: patches[old] for key, old in meant.items()})
+            return [meant.get(key, key) for key in super().add_patches(renamed, *args, **kwargs)]
+
+    return DiffilmPatcher
+
+
+def moved_name(name: str) -> str:
+    """Where a layer of the image UNet stands in one with a temporal transformer as a layer of its own after each
+    spatial one (ModelScope): the second ResBlock of the middle and the upsamplers are one place on."""
+    name = name.replace(".middle_block.2.", ".middle_block.3.")
+    return re.sub(r"(\.output_blocks\.\d+)\.2\.conv\.", r"\1.3.conv.", name)
+
+
+def make_unet_model(
+    core: Any,
+    weights: Mapping[str, Tensor],
+    *,
+    latent_format: Any,
+    fingerprint: str,
+    prediction: str = "eps",
+    sampling: Mapping[str, Any] | None = None,
+    sigmas: Tensor | None = None,
+    conditions: Mapping[str, float] | None = None,
+    memory: float = 1.0,
+    unet_class: type = HostUNet,
+    model_class: type | None = None,
+) -> Any:
+    """A core network as the host's MODEL (a ModelPatcher).
+
+    core: its config; weights: its tensors in our names. latent_format: one of the host's, or `model_classes().Latent`.
+    prediction: a name of PREDICTIONS. sampling: the host's `sampling_settings` (timesteps, sigma_max ...);
+    sigmas: the noise levels themselves, where the host has no such schedule. conditions: numbers that the network
+    reads from a conditioning, with defaults. memory: the host's `memory_usage_factor`, 1 being 10,486 numbers a latent
+    position. unet_class: `HostForward` before a core network; model_class: a subclass of `model_classes().Model`.
+    """
+    import comfy.model_base
     import comfy.model_patcher
 
-    made = _model_classes()
-    vae, schedule = video_model.vae, video_model.schedule
-    latent = made.Latent(vae.config.z_channels, vae.config.scale_factor, *preview_factors(vae))
-    kind = made.types.V_PREDICTION if video_model.prediction == "v" else made.types.EPS
-    core = video_model.unet.config
-    config = made.Config(host_unet_config(core, video_model.defaults.fps), latent, kind, {"timesteps": len(schedule)})
-    weights = video_model.unet.state_dict()
+    kind = comfy.model_base.ModelType[PREDICTIONS[prediction]]
+    shape = host_unet_config(core, conditions)
+    config = model_classes().Config(shape, latent_format, kind, dict(sampling or {}), memory)
+    config.unet_class, config.model_class = unet_class, model_class or config.model_class
     load_device, offload_device = mm.get_torch_device(), mm.unet_offload_device()
     supported = list(config.supported_inference_dtypes)
     size, stored = sum(value.numel() for value in weights.values()), next(iter(weights.values())).dtype
     dtype = mm.unet_dtype(model_params=size, supported_dtypes=supported, weight_dtype=stored)
     config.set_inference_dtype(dtype, mm.unet_manual_cast(dtype, load_device, supported))
     model = config.get_model()
-    model.model_sampling.set_sigmas(schedule.sigmas)
-    model.diffilm_fingerprint = video_model.fingerprint
-    patcher_class = getattr(comfy.model_patcher, "CoreModelPatcher", comfy.model_patcher.ModelPatcher)
-    patcher = patcher_class(model, load_device=load_device, offload_device=offload_device)
+    if sigmas is not None:
+        model.model_sampling.set_sigmas(sigmas)
+    model.diffilm_fingerprint = fingerprint
+    base = getattr(comfy.model_patcher, "CoreModelPatcher", comfy.model_patcher.ModelPatcher)
+    patcher = _patcher_class(base)(model, load_device=load_device, offload_device=offload_device)
     if not mm.is_device_cpu(offload_device):
         model.to(offload_device)
     options = {"assign": True} if getattr(patcher, "is_dynamic", bool)() else {}
     model.load_model_weights({key: value.to(dtype) for key, value in weights.items()}, "", **options)
     return patcher
+
+
+def make_model(video_model: Any) -> Any:
+    """A core `VideoModel`'s UNet as the host's MODEL."""
+    vae, schedule = video_model.vae, video_model.schedule
+    return make_unet_model(
+        video_model.unet.config,
+        video_model.unet.state_dict(),
+        latent_format=model_classes().Latent(vae.config.z_channels, vae.config.scale_factor, *preview_factors(vae)),
+        fingerprint=video_model.fingerprint,
+        prediction=video_model.prediction,
+        sampling={"timesteps": len(schedule)},
+        sigmas=schedule.sigmas,
+        conditions={"fps": video_model.defaults.fps},
+    )
 
 
 @torch.no_grad()
