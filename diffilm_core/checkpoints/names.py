@@ -43,7 +43,7 @@ def strip_prefix(
     return {}
 
 
-def _resnet(rest: str) -> str:
+def resnet_name(rest: str) -> str:
     head, _, tail = rest.partition(".")
     return f"{_RESNET.get(head, head)}.{tail}"
 
@@ -61,7 +61,7 @@ def diffusers_unet_name(name: str, layers: int, attention_levels: frozenset[int]
         kind, index, rest = match.groups()
         if kind == "attentions":
             return f"middle_block.1.{rest}"
-        return f"middle_block.{int(index) * 2}.{_resnet(rest)}"
+        return f"middle_block.{int(index) * 2}.{resnet_name(rest)}"
     match = _BLOCK.fullmatch(name)
     if match is None:
         return name
@@ -75,7 +75,7 @@ def diffusers_unet_name(name: str, layers: int, attention_levels: frozenset[int]
             slot = 2 if level in attention_levels else 1
             return f"output_blocks.{level * (layers + 1) + layers}.{slot}.conv.{leaf}"
         block = f"output_blocks.{level * (layers + 1) + index}"
-    return f"{block}.0.{_resnet(rest)}" if kind == "resnets" else f"{block}.1.{rest}"
+    return f"{block}.0.{resnet_name(rest)}" if kind == "resnets" else f"{block}.1.{rest}"
 
 
 def unet_to_ldm(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -90,6 +90,8 @@ class CrossAttention(nn.Module):
     def forward(self, x: Tensor, context: Tensor | None = None) -> Tensor:
         rows = x.shape[0]
         context = x if context is None else context
+        if context.shape[1] == 1:  # nothing to weigh: the one value, for every query
+            return per_row(self.to_out(self.to_v(context)), rows).expand(rows, x.shape[1], -1)
         q = rearrange(self.to_q(x), "(s t) n c -> s (t n) c", s=context.shape[0])
         out = self.attention(q, self.to_k(context), self.to_v(context), self.heads)
         return self.to_out(rearrange(out, "s (t n) c -> (s t) n c", t=rows // context.shape[0]))
@@ -158,13 +160,18 @@ class SpatialTransformer(ClipLayer):
         h = h if self.use_linear else self.proj_in(h)
         h = rearrange(h, "r c h w -> r (h w) c")
         h = self.proj_in(h) if self.use_linear else h
-        for block in self.transformer_blocks:
-            h = block(h, clip.context)
+        h = self.transform(h, clip)
         h = self.proj_out(h) if self.use_linear else h
         h = rearrange(h, "r (h w) c -> r c h w", h=height)
         x = x + (h if self.use_linear else self.proj_out(h))
         if clip.time and self.temporal is not None:
             x = self.temporal(x, clip.frames)
+        return x
+
+    def transform(self, x: Tensor, clip: Clip) -> Tensor:
+        """The blocks between the projections; x `(b t, h w, c)`."""
+        for block in self.transformer_blocks:
+            x = block(x, clip.context)
         return x
 
 

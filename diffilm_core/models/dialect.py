@@ -47,6 +47,10 @@ class TemporalDialect:
     def setup(self, unet: UNet, build: Build, width: int, emb: int) -> None:
         """Add what stands at the root of the UNet, such as embeddings of conditions; width -> emb channels."""
 
+    def join(self, unet: UNet, x: Tensor, conditions: dict[str, Any]) -> Tensor:
+        """The network's input `(b, in_channels, t, h, w)`: the noisy clip x and what a condition puts beside it."""
+        return x
+
     def embed(self, unet: UNet, emb: Tensor, conditions: dict[str, Any]) -> Tensor:
         """The time embedding `(b, d)` with the clip's conditions in it; called where the temporal layers are on."""
         return emb

@@ -174,6 +174,7 @@ class UNet(nn.Module):
         makes each frame on its own: the image model. conditions: what the dialect knows (`embed`), such as Diffilm's
         own `fps`. Returns x's shape (with `out_channels`). Raises DiffilmError for a shape that does not fit.
         """
+        x = self.dialect.join(self, x, conditions)
         self._check(x, timesteps, context)
         frames = x.shape[2]
         emb = self.time_embed(sinusoidal(timesteps, self.config.model_channels).to(x.dtype))

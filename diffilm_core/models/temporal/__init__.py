@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from ..dialect import TemporalDialect
 from .pseudo3d import PseudoThreeD, TemporalAttention, TemporalConv
+from .svd import StableVideo
 
-DIALECTS: dict[str, type[TemporalDialect]] = {each.name: each for each in (TemporalDialect, PseudoThreeD)}
+DIALECTS: dict[str, type[TemporalDialect]] = {each.name: each for each in (TemporalDialect, PseudoThreeD, StableVideo)}
 
-__all__ = ["DIALECTS", "PseudoThreeD", "TemporalAttention", "TemporalConv"]
+__all__ = ["DIALECTS", "PseudoThreeD", "StableVideo", "TemporalAttention", "TemporalConv"]
