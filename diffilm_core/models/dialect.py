@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor, nn
 
-from .blocks import ResBlock, SpatialTransformer
+from .blocks import Clip, ResBlock, SpatialTransformer
 from .build import Build
 
 if TYPE_CHECKING:
@@ -54,6 +54,13 @@ class TemporalDialect:
     def embed(self, unet: UNet, emb: Tensor, conditions: dict[str, Any]) -> Tensor:
         """The time embedding `(b, d)` with the clip's conditions in it; called where the temporal layers are on."""
         return emb
+
+    def finish(self, unet: UNet, build: Build) -> None:
+        """Put layers where the finished UNet has its own; called once, when all its blocks are built."""
+
+    def head(self, unet: UNet, h: Tensor, clip: Clip) -> Tensor:
+        """The last norm and convolution; h `(b t) c h w`."""
+        return unet.out(h)
 
     def reset(self, unet: UNet) -> None:
         """Make a fresh UNet its image model; called once, when it was built with memory of its own."""

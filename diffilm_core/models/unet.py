@@ -94,6 +94,7 @@ class UNet(nn.Module):
         self._build_up(build, emb, skips)
         width *= config.channel_mult[0]
         self.out = nn.Sequential(build.norm(width), nn.SiLU(), build.conv(width, config.out_channels))
+        self.dialect.finish(self, build)
         if torch.device(device or "cpu").type != "meta":
             self.dialect.reset(self)
 
@@ -190,7 +191,7 @@ class UNet(nn.Module):
         for block in self.output_blocks:
             h = torch.cat([h, skips.pop()], dim=1)
             h = block(h, clip, skips[-1].shape[2:] if skips else None)
-        return rearrange(self.out(h), "(b t) c h w -> b c t h w", t=frames)
+        return rearrange(self.dialect.head(self, h, clip), "(b t) c h w -> b c t h w", t=frames)
 
     def _check(self, x: Tensor, timesteps: Tensor, context: Tensor) -> None:
         cfg = self.config
@@ -213,4 +214,4 @@ class UNet(nn.Module):
 
 def is_temporal(name: str) -> bool:
     """Whether a tensor of this name belongs to the temporal dialect."""
-    return ".temporal" in name or name.startswith("fps_embed.")
+    return ".temporal" in name or ".motion." in name or name.startswith("fps_embed.")
