@@ -11,7 +11,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from diffilm_core.errors import DiffilmError
 from diffilm_core.models.vdm import VDMConfig, VDMUNet
+from diffilm_core.sampling import Denoiser, Guidance, sample_euler_ancestral, vdm
+from diffilm_core.sampling.vdm import Thresholded, sample_vdm, thresholded, vdm_loss, vdm_schedule
 
 
 @pytest.fixture(scope="module")
@@ -105,3 +108,73 @@ def test_the_published_shape_has_41_8_million_parameters(published: Any) -> None
     assert sum(value.numel() for value in ours.parameters()) == pytest.approx(41.8e6, abs=0.1e6)
     shapes = [{name: tuple(value.shape) for name, value in net.state_dict().items()} for net in (ours, theirs)]
     assert shapes[0] == shapes[1]
+
+
+@pytest.mark.parametrize(
+    ("steps", "percentile", "cfg"), [(50, None, 1.0), (50, None, 2.5), (50, 0.9, 2.5), (12, 0.7, 4.0)]
+)
+def test_trajectory(
+    published: Any, steps: int, percentile: float | None, cfg: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every step of a schedule of `steps`, with the same noise, against GaussianDiffusion's own loop."""
+    theirs, ours = pair(published, "rms", monkeypatch, dim=16, dim_mults=(1, 2), cond_dim=12)
+    diffusion = published.GaussianDiffusion(
+        theirs, image_size=8, num_frames=4, timesteps=steps, use_dynamic_thres=percentile is not None,
+        dynamic_thres_percentile=percentile or 0.9,
+    )  # fmt: skip
+    noise, caption = torch.randn(steps + 1, 1, 3, 4, 8, 8), torch.randn(1, 12)
+    drawn = iter(noise[1:])
+    monkeypatch.setattr(torch, "randn", lambda *_, **__: noise[0])
+    monkeypatch.setattr(torch, "randn_like", lambda *_, **__: next(drawn))
+    monkeypatch.setattr(published, "tqdm", lambda steps, **_: steps)
+    wanted = diffusion.p_sample_loop((1, 3, 4, 8, 8), cond=caption, cond_scale=cfg)
+    monkeypatch.undo()
+    found = sample_vdm(
+        ours, caption[:, None], shape=(3, 4, 8, 8), seed=0, cfg=cfg, percentile=percentile,
+        schedule=vdm_schedule(steps), noise=noise[0, 0], step_noise=lambda step: noise[step + 1],
+    )  # fmt: skip
+    assert wanted.std() > 0.05
+    assert relative(found[None], wanted) <= 1e-4
+
+
+def test_the_last_50_of_1000_steps(published: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    theirs, ours = pair(published, "group", monkeypatch, dim=16, dim_mults=(1, 2), cond_dim=12)
+    diffusion = published.GaussianDiffusion(theirs, image_size=8, num_frames=4)
+    schedule = vdm_schedule()
+    kept = schedule.alphas_cumprod
+    assert torch.allclose(diffusion.alphas_cumprod.double(), kept, rtol=1e-6, atol=1e-12)
+    noise, caption = torch.randn(50, 1, 3, 4, 8, 8), torch.randn(1, 12)
+    wanted = torch.randn(1, 3, 4, 8, 8)
+    sigmas = torch.cat([schedule.sigmas[:50].flip(0), torch.zeros(1)])
+    guided = Guidance(Denoiser(ours, schedule), {"context": caption[:, None]}, {"context": None}, 2.5)
+    start = wanted / kept[49].sqrt().float()
+    found = sample_euler_ancestral(Thresholded(guided), start, sigmas, noise=lambda step: noise[step])
+    for step in range(50):
+        with monkeypatch.context() as patch:
+            patch.setattr(torch, "randn_like", lambda *_, step=step, **__: noise[step])
+            wanted = diffusion.p_sample(wanted, torch.tensor([49 - step]), cond=caption, cond_scale=2.5)
+    assert relative(found, wanted) <= 1e-4
+
+
+def test_training_drops_captions_at_its_rate_and_teaches_the_null_one() -> None:
+    torch.manual_seed(0)
+    unet = VDMUNet(VDMConfig(dim=16, dim_mults=(1, 2), cond_dim=12, caption_drop=0.25))
+    x, time, caption = torch.randn(1, 3, 2, 8, 8).expand(400, -1, -1, -1, -1), torch.zeros(400), torch.ones(400, 1, 12)
+    with torch.no_grad():
+        dropped = (unet(x[:1], time[:1], None) - unet(x, time, caption)).abs().amax(dim=(1, 2, 3, 4)) < 1e-5
+        assert 0.15 < float(dropped.float().mean()) < 0.35
+        kept = unet.eval()(x[:8], time[:8], caption[:8]) - unet(x[:1], time[:1], None)
+        assert bool((kept.abs().amax(dim=(1, 2, 3, 4)) > 1e-4).all())
+    unet.train()
+    vdm_loss(unet, torch.rand(16, 3, 2, 8, 8), vdm_schedule(), context=caption[:16]).backward()
+    assert unet.null_cond_emb.grad is not None and float(unet.null_cond_emb.grad.abs().sum()) > 0
+
+
+def test_dynamic_thresholds_are_those_of_torch_for_any_number_of_values(monkeypatch: pytest.MonkeyPatch) -> None:
+    x0 = torch.randn(2, 3, 5, 7, 11) * 3
+    whole = thresholded(x0, 0.9)
+    monkeypatch.setattr(vdm, "QUANTILE_BLOCK", 10)
+    assert torch.allclose(thresholded(x0, 0.9), whole, atol=1e-6)
+    assert float(whole.abs().max()) <= 1 and float(thresholded(x0).abs().max()) == 1
+    with pytest.raises(DiffilmError, match="percentile"):
+        Thresholded(lambda x, sigma: x, 1.5)
