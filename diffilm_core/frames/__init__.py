@@ -1,6 +1,7 @@
 """Lazy clips: decode, interpolate, upscale, join, spool, read and write, a chunk of frames in memory at a time."""
 
 from ..atomic import written_whole
+from .audio import Audio, read_audio
 from .decode import decode
 from .interpolate import interpolate_blend
 from .join import concat_files
@@ -12,6 +13,7 @@ from .upscale import upscale_bicubic
 from .write import write
 
 __all__ = [
+    "Audio",
     "FrameStream",
     "as_fps",
     "check_output",
@@ -22,6 +24,7 @@ __all__ = [
     "from_tensor",
     "interpolate_blend",
     "read",
+    "read_audio",
     "read_metadata",
     "spool",
     "to_uint8",

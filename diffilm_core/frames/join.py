@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from fractions import Fraction
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
 from ..atomic import written_whole
 from ..errors import DiffilmError
+from .audio import Audio, AudioTrack
 from .output import check_output
 from .progress import Progress
 from .read import _opened
@@ -21,11 +23,13 @@ def concat_files(
     *,
     progress: Progress | None = None,
     metadata: Mapping[str, Any] | None = None,
+    audio: Audio | None = None,
 ) -> Path:
     """The MP4 files that `write` made with one set of settings, one after the other, as the MP4 `out`.
 
-    Written under a temporary name and renamed. `progress("join", files done, files, file name)` is called for every
-    file. Raises DiffilmError when there is no file, or one cannot be read or was encoded differently.
+    Written under a temporary name and renamed, with `audio` (AAC, cut at the last frame) where it is given.
+    `progress("join", files done, files, file name)` is called for every file. Raises DiffilmError when there is no
+    file, or one cannot be read or was encoded differently.
     """
     target = check_output(out, (".mp4",))
     if not paths:
@@ -41,21 +45,37 @@ def concat_files(
             video: Any = None
             form: tuple = ()
             start, delay = 0, max(_delay(Path(path)) for path in paths)
+            sound: AudioTrack | None = None
             for done, path in enumerate(map(Path, paths)):
                 with _opened(path) as (source, stream):
                     if video is None:
                         form = _form(stream)
                         video = container.add_stream_from_template(stream)
                         video.time_base = stream.time_base
+                        if audio is not None:
+                            sound = AudioTrack(container, audio, _seconds(paths))
                     elif _form(stream) != form:
                         raise DiffilmError(
                             f"{path}: got another encoding than {paths[0]}, expected the same size, rate and encoder; "
                             "write all shots with the same settings"
                         )
                     start = _copy(source, stream, container, video, start, delay)
+                    if sound is not None:
+                        sound.until(start / stream.average_rate)
                 if progress is not None:
                     progress("join", done + 1, len(paths), path.name)
+            if sound is not None:
+                sound.finish()
     return target
+
+
+def _seconds(paths: Sequence[str | PathLike[str]]) -> Fraction:
+    """How long the files' frames are shown, one file after the other."""
+    total = Fraction(0)
+    for path in paths:
+        with _opened(Path(path)) as (_, stream):
+            total += Fraction(stream.frames) / stream.average_rate
+    return total
 
 
 def _form(stream: Any) -> tuple:

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from ..atomic import written_whole
 from ..errors import DiffilmError
+from .audio import Audio, AudioTrack
 from .colour import to_planes
 from .output import check_output
 from .progress import Progress, watched
@@ -32,24 +33,29 @@ def write(
     progress: Progress | None = None,
     crf: int = 18,
     metadata: Mapping[str, Any] | None = None,
+    audio: Audio | None = None,
 ) -> Path:
     """Writes every frame of `stream` to `path` and returns it.
 
     .mp4: H.264, yuv420p, BT.709 limited range, tagged so, moov box first, closed GOPs; `crf` 0 (best) to 51. Odd sizes
     get their last column or line twice, as 4:2:0 needs even ones. .gif: one palette made for the clip; above 50 fps
     it is blended down to 50, the fastest that viewers play. .webp: lossy at a quality that follows `crf`.
+    `audio`: sound for an .mp4 (AAC), cut at the last frame; the other kinds are silent.
     `metadata`: `title` and `comment`, and others, into the file; values that are not text are written as JSON.
     The file appears under its name when it is whole; after an error or a cancel nothing is left.
     `progress("write", frames done, frames, file name)` is called for every chunk. Raises DiffilmError before the first
-    frame is pulled for an unknown suffix, an unwritable folder or a crf out of range, and later when the disk fills.
+    frame is pulled for an unknown suffix, an unwritable folder, a crf out of range or sound for a silent kind, and
+    later when the disk fills.
     """
     target = check_output(path)
     if not 0 <= crf <= 51:
         raise DiffilmError(f"crf {crf}: expected 0 (best) to 51 (smallest); 18 is hard to tell from the original")
+    if audio is not None and target.suffix.lower() != ".mp4":
+        raise DiffilmError(f"output {target}: a {target.suffix} has no sound, expected .mp4; rename it, or no audio")
     texts = {key: _text(value) for key, value in (metadata or {}).items() if value is not None}
     with written_whole(target) as temporary:
         if target.suffix.lower() == ".mp4":
-            _write_mp4(watched(stream, progress, target.name), temporary, crf, texts)
+            _write_mp4(watched(stream, progress, target.name), temporary, crf, texts, audio)
         else:
             from .animation import write_gif, write_webp
 
@@ -93,7 +99,9 @@ def even(frame: Tensor) -> Tensor:
     return frame
 
 
-def _write_mp4(stream: FrameStream, path: Path, crf: int, metadata: Mapping[str, str]) -> None:
+def _write_mp4(
+    stream: FrameStream, path: Path, crf: int, metadata: Mapping[str, str], audio: Audio | None = None
+) -> None:
     import av
 
     with av.open(str(path), "w", format="mp4", options=movie_options(metadata, stream.fps)) as container:
@@ -108,6 +116,7 @@ def _write_mp4(stream: FrameStream, path: Path, crf: int, metadata: Mapping[str,
         context.options = {"crf": str(crf), "preset": str(H264["preset"]), "mbtree": str(H264["mbtree"])}
         context.colorspace = context.color_primaries = context.color_trc = 1
         context.color_range = 1
+        sound = None if audio is None else AudioTrack(container, audio, stream.duration)
         count = 0
         for chunk in stream:
             for frame in chunk:
@@ -116,8 +125,12 @@ def _write_mp4(stream: FrameStream, path: Path, crf: int, metadata: Mapping[str,
                 for packet in video.encode(picture):
                     _mux(container, packet, stream)
                 count += 1
+                if sound is not None:
+                    sound.until(count / stream.fps)
         for packet in video.encode(None):
             _mux(container, packet, stream)
+        if sound is not None:
+            sound.finish()
 
 
 def _mux(container: Any, packet: Any, stream: FrameStream) -> None:
