@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from ..errors import DiffilmError
 from .attention import AttentionFunction, sdpa_attention
 from .blocks import Build, Clip, ClipLayer, Downsample, Upsample, sinusoidal
-from .temporal import DIALECTS, TemporalAttention, TemporalConv
+from .temporal import DIALECTS
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ class UNet(nn.Module):
         self.out = nn.Sequential(build.norm(width), nn.SiLU(), build.conv(width, config.out_channels))
         self.dialect.finish(self, build)
         if torch.device(device or "cpu").type != "meta":
-            self.dialect.reset(self)
+            self.reset_temporal()
 
     def _transformers(self, build: Build, channels: int, depth: int) -> list[nn.Module]:
         cfg = self.config
@@ -148,13 +148,8 @@ class UNet(nn.Module):
                 self.output_blocks.append(Block(layers))
 
     def reset_temporal(self) -> None:
-        """Make every temporal layer the identity and the frame rate without effect."""
-        for module in self.modules():
-            if isinstance(module, (TemporalConv, TemporalAttention)):
-                module.reset()
-        if self.config.temporal == "pseudo3d":
-            for parameter in self.get_submodule("fps_embed.2").parameters():
-                nn.init.zeros_(parameter)
+        """Make every temporal layer the identity, so that the UNet is its image model."""
+        self.dialect.reset(self)
 
     def temporal_parameters(self) -> dict[str, nn.Parameter]:
         """The parameters that the dialect added, by name; all others are the image model's."""

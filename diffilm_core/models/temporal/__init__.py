@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from ..dialect import TemporalDialect
 from .animatediff import AnimateDiff
+from .modelscope import ModelScope
 from .pseudo3d import PseudoThreeD, TemporalAttention, TemporalConv
 from .svd import StableVideo
 
 DIALECTS: dict[str, type[TemporalDialect]] = {
-    each.name: each for each in (TemporalDialect, PseudoThreeD, StableVideo, AnimateDiff)
+    each.name: each for each in (TemporalDialect, PseudoThreeD, ModelScope, StableVideo, AnimateDiff)
 }
 
-__all__ = ["DIALECTS", "AnimateDiff", "PseudoThreeD", "StableVideo", "TemporalAttention", "TemporalConv"]
+__all__ = ["DIALECTS", "AnimateDiff", "ModelScope", "PseudoThreeD", "StableVideo", "TemporalAttention", "TemporalConv"]

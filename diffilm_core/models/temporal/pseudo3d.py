@@ -91,7 +91,6 @@ class PseudoThreeD(TemporalDialect):
     def after_attention(self, build: Build, channels: int, heads: int) -> nn.Module | None:
         return TemporalAttention(build, channels, heads)
 
-
     def setup(self, unet: UNet, build: Build, width: int, emb: int) -> None:
         unet.fps_embed = nn.Sequential(build.linear(width, emb), nn.SiLU(), build.linear(emb, emb))
 
@@ -103,4 +102,8 @@ class PseudoThreeD(TemporalDialect):
         return emb + unet.get_submodule("fps_embed")(sinusoidal(rate * 10, unet.config.model_channels).to(emb.dtype))
 
     def reset(self, unet: UNet) -> None:
-        unet.reset_temporal()
+        for module in unet.modules():
+            if isinstance(module, (TemporalConv, TemporalAttention)):
+                module.reset()
+        for parameter in unet.get_submodule("fps_embed.2").parameters():
+            nn.init.zeros_(parameter)
