@@ -11,6 +11,7 @@ from torch import Tensor
 from ..errors import DiffilmError
 
 if TYPE_CHECKING:
+    from ..models.autoencoder import AutoencoderConfig
     from ..models.unet import UNetConfig
 
 
@@ -62,3 +63,25 @@ def unet_config(
         head_dim=None if num_heads else head_dim,
         use_linear=linear,
     )
+
+
+def vae_config(tensors: Mapping[str, Tensor]) -> AutoencoderConfig:
+    """The shape of the AutoencoderKL with these LDM-named tensors; the scale of its latents is Stable Diffusion's.
+
+    Raises DiffilmError where the names do not add up to one.
+    """
+    from ..models.autoencoder import AutoencoderConfig
+
+    try:
+        entry = tensors["encoder.conv_in.weight"]
+        levels = _numbers(tensors, r"encoder\.down\.(\d+)\.")
+        widths = [tensors[f"encoder.down.{i}.block.0.conv1.weight"].shape[0] for i in levels]
+        return AutoencoderConfig(
+            ch=entry.shape[0],
+            ch_mult=tuple(width // entry.shape[0] for width in widths),
+            num_res_blocks=len(_numbers(tensors, r"encoder\.down\.0\.block\.(\d+)\.")),
+            z_channels=tensors["encoder.conv_out.weight"].shape[0] // 2,
+            in_channels=entry.shape[1],
+        )
+    except (KeyError, IndexError, ZeroDivisionError) as error:
+        raise DiffilmError(f"these tensors are no AutoencoderKL ({error} not found)") from error

@@ -97,3 +97,35 @@ def unet_to_ldm(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
         int(m[1]) for name in found if (m := re.match(r"up_blocks\.(\d+)\.attentions\.", name))
     )
     return {diffusers_unet_name(name, layers, attention): tensor for name, tensor in found.items()}
+
+
+_VAE_ATTENTION = {"group_norm": "norm", "to_q": "q", "to_k": "k", "to_v": "v", "to_out.0": "proj_out"}
+_VAE_BLOCK = re.compile(r"(en|de)coder\.(down|up)_blocks\.(\d+)\.(resnets|downsamplers|upsamplers)\.(\d+)\.(.+)")
+_VAE_MIDDLE = re.compile(r"((?:en|de)coder)\.mid_block\.(resnets|attentions)\.(\d+)\.(.+)")
+
+
+def diffusers_vae_name(name: str, levels: int) -> str:
+    """The LDM name of a tensor of diffusers' AutoencoderKL of that many levels; one not known is returned as it is."""
+    if match := _VAE_MIDDLE.fullmatch(name):
+        side, kind, index, rest = match.groups()
+        if kind == "resnets":
+            return f"{side}.mid.block_{int(index) + 1}.{rest}"
+        head, _, leaf = rest.rpartition(".")
+        return f"{side}.mid.attn_{int(index) + 1}.{_VAE_ATTENTION.get(head, head)}.{leaf}"
+    if match := _VAE_BLOCK.fullmatch(name):
+        side, way, level, kind, index, rest = match.groups()
+        number = int(level) if way == "down" else levels - 1 - int(level)
+        if kind == "resnets":
+            return f"{side}coder.{way}.{number}.block.{index}.{rest.replace('conv_shortcut', 'nin_shortcut')}"
+        return f"{side}coder.{way}.{number}.{kind.removesuffix('rs')}.{rest}"
+    return name.replace(".conv_norm_out.", ".norm_out.")
+
+
+def vae_to_ldm(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors of diffusers' AutoencoderKL in LDM names, its attention's projections as 1x1 convolutions."""
+    levels = len({m[1] for name in tensors if (m := re.match(r"encoder\.down_blocks\.(\d+)\.", name))})
+    renamed = {diffusers_vae_name(name, levels): tensor for name, tensor in tensors.items()}
+    return {
+        name: tensor[:, :, None, None] if ".mid.attn_" in name and tensor.ndim == 2 else tensor
+        for name, tensor in renamed.items()
+    }

@@ -7,11 +7,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import torch
 from torch import Tensor
 
 from ..errors import DiffilmError
 from .config import unet_config
-from .names import UNET_PREFIXES, resnet_name, strip_prefix, unet_to_ldm
+from .names import UNET_PREFIXES, resnet_name, strip_prefix, unet_to_ldm, vae_to_ldm
 
 if TYPE_CHECKING:
     from ..models.unet import UNetConfig
@@ -57,3 +58,46 @@ def config(tensors: Mapping[str, Tensor]) -> UNetConfig:
     if rest:
         raise DiffilmError(f"label_emb.0.0.weight takes {rest} numbers over a multiple of {ID_WIDTH}: an unknown model")
     return replace(found, temporal="svd", temporal_options={"ids": ids})
+
+
+FIRST_STAGE = "first_stage_model."
+CONDITIONER = "conditioner.embedders.3.encoder."
+VAE_MARK = "decoder.mid.block_1.mix_factor"
+DIFFUSERS_VAE_MARK = "decoder.mid_block.resnets.0.time_mixer.mix_factor"
+
+_VAE_TEMPORAL = {"norm1": "in_layers.0", "conv1": "in_layers.2", "norm2": "out_layers.0", "conv2": "out_layers.3"}
+
+
+def find_original_vae(tensors: Mapping[str, Tensor]) -> dict[str, Tensor] | None:
+    """The autoencoder of a single file, or of one saved from it.
+
+    The published file encodes the picture with a copy of its own beside the image encoder, which alone has the
+    quant_conv; a file without it gets one that changes nothing.
+    """
+    found = strip_prefix(tensors, (FIRST_STAGE, "vae.", ""), (VAE_MARK,))
+    if not found:
+        return None
+    for name in ("encoder.", "quant_conv."):
+        copied = {n.removeprefix(CONDITIONER): t for n, t in tensors.items() if n.startswith(CONDITIONER + name)}
+        if copied:
+            found = {n: t for n, t in found.items() if not n.startswith(name)} | copied
+    found = {n: t for n, t in found.items() if n.startswith(("encoder.", "decoder.", "quant_conv."))}
+    if "quant_conv.weight" not in found and (out := found.get("encoder.conv_out.weight")) is not None:
+        width = out.shape[0]
+        found["quant_conv.weight"] = torch.eye(width, dtype=out.dtype, device=out.device)[:, :, None, None]
+        found["quant_conv.bias"] = out.new_zeros(width)
+    return found
+
+
+def find_diffusers_vae(tensors: Mapping[str, Tensor]) -> dict[str, Tensor] | None:
+    found = strip_prefix(tensors, ("vae.", ""), (DIFFUSERS_VAE_MARK,))
+    return vae_to_ldm({_diffusers_vae_name(name): tensor for name, tensor in found.items()}) if found else None
+
+
+def _diffusers_vae_name(name: str) -> str:
+    """A name of diffusers' temporal autoencoder in the words of their plain one, the rest in SGM's."""
+    if match := _TEMPORAL_RESNET.fullmatch(name):
+        head, _, leaf = match[2].partition(".")
+        return f"{match[1]}time_stack.{_VAE_TEMPORAL.get(head, head)}.{leaf}"
+    name = name.replace(".spatial_res_block.", ".").replace(".time_mixer.", ".")
+    return name.replace("decoder.time_conv_out.", "decoder.conv_out.time_mix_conv.")

@@ -15,7 +15,11 @@ from .stream import FrameStream
 
 
 class Decoder(Protocol):
-    """What `decode` needs of an autoencoder; `downscale` (default 8) says how much larger its pixels are."""
+    """What `decode` needs of an autoencoder.
+
+    `downscale` (default 8) says how much larger its pixels are; `temporal` (default False), that it sees the frames of
+    a batch together.
+    """
 
     def decode(self, z: Tensor) -> Tensor:
         """Scaled latents `(b, c, h, w)` to pixels `(b, 3, downscale h, downscale w)` in [-1, 1]."""
@@ -33,8 +37,9 @@ def decode(
     """Latents `(c, t, h, w)` of one clip as a stream of frames.
 
     The autoencoder always sees `batch` frames, counted from the clip's first one; the last batch is padded with
-    copies of the last frame. `chunk` only says how many frames are yielded at a time. Nothing is decoded until the
-    stream is pulled. Raises DiffilmError for latents of another shape, or a batch or chunk below 1.
+    copies of the last frame, except for a `temporal` one, whose pixels `batch` decides. `chunk` only says how many
+    frames are yielded at a time. Nothing is decoded until the stream is pulled. Raises DiffilmError for latents of
+    another shape, or a batch or chunk below 1.
     """
     if latents.ndim != 4 or latents.numel() == 0:
         raise DiffilmError(
@@ -58,7 +63,7 @@ def _decode_batch(vae: Any, latents: Tensor, batch: int) -> Tensor:
     """`(c, t <= batch, h, w)` to float32 frames `(t, H, W, 3)` in [0, 1] on the CPU."""
     z = rearrange(latents, "c t h w -> t c h w")
     count = z.shape[0]
-    if count < batch:
+    if count < batch and not getattr(vae, "temporal", False):
         z = torch.cat([z, z[-1:].expand(batch - count, -1, -1, -1)])
     weight = next(vae.parameters(), None) if isinstance(vae, nn.Module) else None
     if weight is not None:

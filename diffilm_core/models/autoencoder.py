@@ -42,15 +42,15 @@ class AutoencoderConfig:
         return cls(**{**values, "ch_mult": tuple(values["ch_mult"])})
 
 
-def _norm(channels: int) -> nn.GroupNorm:
-    return nn.GroupNorm(math.gcd(32, channels), channels, eps=1e-6)
+def group_norm(channels: int, eps: float = 1e-6) -> nn.GroupNorm:
+    return nn.GroupNorm(math.gcd(32, channels), channels, eps=eps)
 
 
 class ResnetBlock(nn.Module):
     def __init__(self, cin: int, cout: int) -> None:
         super().__init__()
-        self.norm1, self.conv1 = _norm(cin), nn.Conv2d(cin, cout, 3, padding=1)
-        self.norm2, self.conv2 = _norm(cout), nn.Conv2d(cout, cout, 3, padding=1)
+        self.norm1, self.conv1 = group_norm(cin), nn.Conv2d(cin, cout, 3, padding=1)
+        self.norm2, self.conv2 = group_norm(cout), nn.Conv2d(cout, cout, 3, padding=1)
         if cin != cout:
             self.nin_shortcut = nn.Conv2d(cin, cout, 1)
 
@@ -65,7 +65,7 @@ class AttnBlock(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.norm = _norm(channels)
+        self.norm = group_norm(channels)
         self.q, self.k, self.v, self.proj_out = (nn.Conv2d(channels, channels, 1) for _ in range(4))
 
     def forward(self, x: Tensor) -> Tensor:
@@ -97,29 +97,33 @@ class _Up(nn.Module):
 
 
 class _Middle(nn.Module):
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, block: type[ResnetBlock] = ResnetBlock) -> None:
         super().__init__()
-        self.block_1 = ResnetBlock(channels, channels)
+        self.block_1 = block(channels, channels)
         self.attn_1 = AttnBlock(channels)
-        self.block_2 = ResnetBlock(channels, channels)
+        self.block_2 = block(channels, channels)
 
-    def forward(self, x: Tensor) -> Tensor:
-        return self.block_2(self.attn_1(self.block_1(x)))
+    def forward(self, x: Tensor, *more: int) -> Tensor:
+        return self.block_2(self.attn_1(self.block_1(x, *more)), *more)
 
 
 class _Stage(nn.Module):
     """The blocks of one level, from `widths[0]` through the others, and the resampling after them."""
 
-    def __init__(self, widths: list[int], **resample: nn.Module | None) -> None:
+    def __init__(
+        self, widths: list[int], block: type[ResnetBlock] = ResnetBlock, **resample: nn.Module | None
+    ) -> None:
         super().__init__()
-        self.block = nn.ModuleList(ResnetBlock(a, b) for a, b in itertools.pairwise(widths))
+        self.block = nn.ModuleList(block(a, b) for a, b in itertools.pairwise(widths))
         for name, layer in resample.items():
             if layer is not None:
                 self.add_module(name, layer)
 
-    def forward(self, x: Tensor) -> Tensor:
-        for layer in (*self.block, *(each for name, each in self.named_children() if name != "block")):
-            x = layer(x)
+    def forward(self, x: Tensor, *more: int) -> Tensor:
+        for layer in self.block:
+            x = layer(x, *more)
+        for name, layer in self.named_children():
+            x = x if name == "block" else layer(x)
         return x
 
 
@@ -136,7 +140,7 @@ class Encoder(nn.Module):
             channels = widths[-1]
             self.down.append(_Stage(widths, downsample=_Down(channels) if level + 1 < len(config.ch_mult) else None))
         self.mid = _Middle(channels)
-        self.norm_out = _norm(channels)
+        self.norm_out = group_norm(channels)
         self.conv_out = nn.Conv2d(channels, 2 * config.z_channels, 3, padding=1)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -147,27 +151,27 @@ class Encoder(nn.Module):
 
 
 class Decoder(nn.Module):
-    """Latents `(b, z, h, w)` to pixels `(b, 3, h f, w f)`."""
+    """Latents `(b, z, h, w)` to pixels `(b, 3, h f, w f)`. What is called with more than them hands it to its blocks."""
 
-    def __init__(self, config: AutoencoderConfig) -> None:
+    def __init__(self, config: AutoencoderConfig, block: type[ResnetBlock] = ResnetBlock) -> None:
         super().__init__()
         channels = config.ch * config.ch_mult[-1]
         self.conv_in = nn.Conv2d(config.z_channels, channels, 3, padding=1)
-        self.mid = _Middle(channels)
+        self.mid = _Middle(channels, block)
         stages: list[nn.Module] = []
         for level in reversed(range(len(config.ch_mult))):
             widths = [channels] + [config.ch * config.ch_mult[level]] * (config.num_res_blocks + 1)
             channels = widths[-1]
-            stages.insert(0, _Stage(widths, upsample=_Up(channels) if level else None))
+            stages.insert(0, _Stage(widths, block, upsample=_Up(channels) if level else None))
         self.up = nn.ModuleList(stages)
-        self.norm_out = _norm(channels)
+        self.norm_out = group_norm(channels)
         self.conv_out = nn.Conv2d(channels, config.in_channels, 3, padding=1)
 
-    def forward(self, z: Tensor) -> Tensor:
-        h = self.mid(self.conv_in(z))
+    def forward(self, z: Tensor, *more: int) -> Tensor:
+        h = self.mid(self.conv_in(z), *more)
         for stage in reversed(self.up):
-            h = stage(h)
-        return self.conv_out(F.silu(self.norm_out(h)))
+            h = stage(h, *more)
+        return self.conv_out(F.silu(self.norm_out(h)), *more)
 
 
 class AutoencoderKL(nn.Module):
@@ -177,8 +181,11 @@ class AutoencoderKL(nn.Module):
         super().__init__()
         self.config = config = config or AutoencoderConfig()
         self.encoder = Encoder(config)
-        self.decoder = Decoder(config)
         self.quant_conv = nn.Conv2d(2 * config.z_channels, 2 * config.z_channels, 1)
+        self.build_decoder(config)
+
+    def build_decoder(self, config: AutoencoderConfig) -> None:
+        self.decoder = Decoder(config)
         self.post_quant_conv = nn.Conv2d(config.z_channels, config.z_channels, 1)
 
     @property

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from .denoiser import PREDICTIONS, Denoiser
+from .edm import EDMSchedule
 from .guidance import Guidance
+from .image_to_video import image_to_video
 from .noise import StepNoise, freenoise_order, initial_noise, noisy_start
 from .run import sample_clip
 from .samplers import (
@@ -27,11 +29,13 @@ __all__ = [
     "SPACINGS",
     "ContextWindows",
     "Denoiser",
+    "EDMSchedule",
     "Guidance",
     "NoiseSchedule",
     "SamplerState",
     "StepNoise",
     "freenoise_order",
+    "image_to_video",
     "initial_noise",
     "noisy_start",
     "sample_clip",

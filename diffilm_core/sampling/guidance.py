@@ -11,6 +11,7 @@ from torch import Tensor
 
 from ..errors import DiffilmError
 from .denoiser import Denoiser, network_dtype
+from .windows import FRAMES_AXIS
 
 logger = logging.getLogger(__name__)
 
@@ -66,6 +67,7 @@ class Guidance:
     no time there and doubles the memory) and where the free memory is unknown; elsewhere batched when twice
     the estimated activations, 32,000 numbers per latent position, fit into 80 % of the free memory.
     `chosen` says which it was; where an accelerator's frames must repeat bit for bit, name the mode.
+    A `scale` of two numbers grows evenly from the first frame's to the last one's (Blattmann et al. 2023).
     `rescale` in 0..1 brings the guided prediction's spread back to that of cond (Lin et al. 2024, section 3.4).
     """
 
@@ -74,20 +76,21 @@ class Guidance:
         denoiser: Denoiser,
         cond: dict[str, Any],
         uncond: dict[str, Any] | None = None,
-        scale: float = 1.0,
+        scale: float | tuple[float, float] = 1.0,
         mode: str = "auto",
         *,
         rescale: float = 0.0,
     ) -> None:
         if mode not in MODES:
             raise DiffilmError(f"unknown guidance mode {mode!r}; choose one of {', '.join(MODES)}")
-        if not math.isfinite(scale):
-            raise DiffilmError(f"cfg {scale}; expected a finite number (7 is usual, 1 is no guidance)")
+        first, last = scale if isinstance(scale, tuple) else (scale, scale)
+        if not (math.isfinite(first) and math.isfinite(last)):
+            raise DiffilmError(f"cfg {scale}; expected finite numbers (7 is usual, 1 is no guidance)")
         if not 0 <= rescale <= 1:
             raise DiffilmError(f"guidance rescale {rescale:g}; expected 0 (off) to 1")
         self.denoiser = denoiser
         self.cond = cond
-        self.uncond = None if uncond is None or math.isclose(scale, 1.0) else uncond
+        self.uncond = None if uncond is None or (math.isclose(first, 1.0) and math.isclose(last, 1.0)) else uncond
         self.scale = scale
         self.mode = mode
         self.rescale = rescale
@@ -112,8 +115,13 @@ class Guidance:
         else:
             cond = self._pass(x, sigma, self.cond)
             uncond = self._pass(x, sigma, self.uncond)
-        guided = uncond + (cond - uncond) * self.scale
+        guided = uncond + (cond - uncond) * self._scale(x)
         return self._rescaled(x, sigma, guided, cond) if self.rescale else guided
+
+    def _scale(self, x: Tensor) -> float | Tensor:
+        if not isinstance(self.scale, tuple):
+            return self.scale
+        return torch.linspace(*self.scale, x.shape[FRAMES_AXIS]).to(x).view(-1, 1, 1)
 
     def _pass(self, x: Tensor, sigma: Tensor, conditions: dict[str, Any]) -> Tensor:
         return self.denoiser(x, sigma, **{k: _expand(v, x.shape[0]) for k, v in conditions.items()})

@@ -35,7 +35,7 @@ def sample_clip(
     shape: tuple[int, int, int, int],
     seed: int,
     steps: int = 20,
-    cfg: float = 7.0,
+    cfg: float | tuple[float, float] = 7.0,
     sampler: str = "dpmpp_2m",
     spacing: str = "normal",
     denoise: float = 1.0,
@@ -54,6 +54,7 @@ def sample_clip(
     """Latents (c, t, h, w), float32 on the CPU, of a clip of that `shape` (c, t, h, w).
 
     - `cond` and `uncond` hold `context` (1, l, d) and the network's other keywords, such as fps (1,).
+    - `cfg` of two numbers grows over the frames.
     - `latents` (c, t, h, w) with `denoise` below 1 is video-to-video.
     - A clip of more than `window` frames is sampled in overlapping context windows from FreeNoise;
       `before_window(index, count)` is called before each.

@@ -79,7 +79,7 @@ class TimeTransformerBlock(TransformerBlock):
         self.norm_in = build.layer_norm(dim)
         self.ff_in = FeedForward(build, dim)
 
-    def forward(self, x: Tensor, context: Tensor) -> Tensor:
+    def forward(self, x: Tensor, context: Tensor | None = None) -> Tensor:
         return super().forward(x + self.ff_in(self.norm_in(x)), context)
 
 
