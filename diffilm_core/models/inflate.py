@@ -8,8 +8,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..checkpoints.config import unet_config
-from ..checkpoints.names import unet_to_ldm
 from ..errors import DiffilmError
 from .attention import AttentionFunction, sdpa_attention
 from .unet import UNet, is_temporal
@@ -32,6 +30,9 @@ def inflate(
     are Linear (SD 2.x), unless `num_heads` or `head_dim` says otherwise. The temporal layers start as the
     identity, so every frame equals the image model's. Raises DiffilmError where it is no such UNet.
     """
+    from ..checkpoints.config import unet_config  # which builds on this package
+    from ..checkpoints.names import unet_to_ldm
+
     tensors = unet_to_ldm(state_dict)
     config = unet_config(tensors, num_heads=num_heads, head_dim=head_dim).with_time()
     unet = UNet(config, operations=operations, attention=attention, dtype=dtype, device=device)
