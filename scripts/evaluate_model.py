@@ -107,7 +107,7 @@ def main() -> None:
     }
     (args.out / "model.json").write_text(json.dumps(result, indent=2) + "\n")
     contact_sheet(middle[:80], args.out / "model-stills.jpg", columns=10, labels=prompts[:80])
-    some = clips[:: max(1, len(clips) // 12)][:12, ::2]
+    some = clips[:: len(clips) // 12 + 1][:12, ::2]  # a step that does not divide by the number of places
     contact_sheet(rearrange(some, "b t c h w -> (b t) c h w"), args.out / "model-clips.jpg", columns=some.shape[1])
     print(json.dumps(result, indent=2))
 
