@@ -14,7 +14,7 @@ from .guidance import Guidance
 from .noise import initial_noise, noisy_start
 from .samplers import Callback, SamplerState, sampler_for
 from .schedules import NoiseSchedule
-from .spacing import sigmas_for
+from .spacing import FROM_NOISE, sigmas_for
 from .windows import ContextWindows
 
 
@@ -81,8 +81,9 @@ def sample_clip(
         overlap=windows.overlap if windows is not None else None,
     )
     start = None if latents is None else latents[None].to("cpu", dtype)
-    x = noisy_start(start, noise.to(dtype), sigmas[0], schedule.sigma_max)
+    pure = spacing in FROM_NOISE and start is None
+    x = noisy_start(start, noise.to(dtype), sigmas[0], float(sigmas[0]) if pure else schedule.sigma_max)
     device = torch.device(device) if device is not None else _device_of(unet)
     model = windows if windows is not None else guided
     result = run(model, x.to(device), sigmas, callback=callback, resume=resume, seed=seed)
-    return result[0].float().cpu()
+    return (result[0].float() / float(sigmas[-1] ** 2 + 1) ** 0.5).cpu()

@@ -1,4 +1,4 @@
-"""Which noise levels a sampler visits: the spacings of ComfyUI, with its numbers."""
+"""Which noise levels a sampler visits: the spacings of ComfyUI, with its numbers, and ModelScope's own."""
 
 from __future__ import annotations
 
@@ -44,6 +44,12 @@ def _ddim_uniform(schedule: NoiseSchedule, steps: int) -> Tensor:
     return _with_zero(schedule.sigmas[1::stride].flip(0))
 
 
+def _ddim(schedule: NoiseSchedule, steps: int) -> Tensor:
+    """Those of "ddim_uniform" down to the first trained level, alpha-bar_0, instead of 0: as ModelScope's DDIM and
+    diffusers' for its model (`set_alpha_to_one` off) stop."""
+    return torch.cat([_ddim_uniform(schedule, steps)[:-1], schedule.sigmas[:1]])
+
+
 def _karras(schedule: NoiseSchedule, steps: int) -> Tensor:
     """Karras et al. 2022, eq. 5, with rho 7."""
     ramp = torch.linspace(0, 1, steps)
@@ -57,15 +63,18 @@ SPACINGS: dict[str, Callable[[NoiseSchedule, int], Tensor]] = {
     "simple": _simple,
     "sgm_uniform": _sgm_uniform,
     "ddim_uniform": _ddim_uniform,
+    "ddim": _ddim,
 }
+FROM_NOISE = {"ddim"}
+"""Spacings whose first step sees noise alone, of unit variance, though its level is not the schedule's highest."""
 
 
 def sigmas_for(schedule: NoiseSchedule, steps: int, spacing: str = "normal", denoise: float = 1.0) -> Tensor:
-    """Noise levels to visit: (steps + 1,) float32, descending, ending in 0.
+    """Noise levels to visit: (steps + 1,) float32, descending, ending in 0 ("ddim": in the lowest trained).
 
     `denoise` below 1 (video-to-video) takes the last `steps` of int(steps / denoise) steps, as ComfyUI
-    does, so the sampling starts at a lower noise. "ddim_uniform" has a step more where `steps` does not
-    divide the schedule. Raises DiffilmError on an unknown spacing, steps < 1 or more than the schedule has,
+    does, so the sampling starts at a lower noise. "ddim_uniform" and "ddim" have a step more where `steps`
+    does not divide the schedule. Raises DiffilmError on an unknown spacing, steps < 1 or more than the schedule has,
     denoise outside (0, 1].
     """
     if spacing not in SPACINGS:
