@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import DiffilmError
+from .layout import Layout
 from .names import strip_prefix
 
 if TYPE_CHECKING:
@@ -109,4 +110,13 @@ def build(
 
     with torch.device(device or "cpu"):
         model: nn.Module = CLIPVisionModelWithProjection(config).eval()
+    embeddings = model.get_submodule("vision_model.embeddings")
+    count = embeddings.get_parameter("position_embedding.weight").shape[0]
+    embeddings.register_buffer("position_ids", torch.arange(count)[None], persistent=False)  # none in the file
     return model if dtype is None else model.to(dtype)
+
+
+LAYOUTS = [
+    Layout(name, "svd", "image_encoder", find, config, build)
+    for name, find in (("open_clip", find_open_clip), ("transformers", find_transformers))
+]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import sd
+from . import animatediff, sd, svd, vdm
 from .layout import Layout
 
-LAYOUTS: list[Layout] = [*sd.LAYOUTS]
+LAYOUTS: list[Layout] = [*animatediff.LAYOUTS, *vdm.LAYOUTS, *svd.LAYOUTS, *sd.LAYOUTS]

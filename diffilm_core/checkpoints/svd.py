@@ -1,18 +1,21 @@
-"""Stable Video Diffusion's UNet: Stability's single file and the diffusers folder."""
+"""Stable Video Diffusion's parts, in Stability's single file and in diffusers' folders."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ..errors import DiffilmError
-from .config import unet_config
+from . import image_encoder
+from .config import unet_config, vae_config
+from .layout import Layout
 from .names import UNET_PREFIXES, resnet_name, strip_prefix, unet_to_ldm, vae_to_ldm
+from .sd import build_unet
 
 if TYPE_CHECKING:
     from ..models.unet import UNetConfig
@@ -101,3 +104,28 @@ def _diffusers_vae_name(name: str) -> str:
         return f"{match[1]}time_stack.{_VAE_TEMPORAL.get(head, head)}.{leaf}"
     name = name.replace(".spatial_res_block.", ".").replace(".time_mixer.", ".")
     return name.replace("decoder.time_conv_out.", "decoder.conv_out.time_mix_conv.")
+
+
+def build_vae(
+    config: Any,
+    *,
+    operations: Any = None,
+    attention: Any = None,
+    dtype: torch.dtype | None = None,
+    device: torch.device | str | None = None,
+) -> nn.Module:
+    """The TemporalAutoencoder of an AutoencoderConfig; its layers are torch's."""
+    from ..models.temporal_decoder import TemporalAutoencoder
+
+    with torch.device(device or "cpu"):
+        vae = TemporalAutoencoder(config)
+    return vae if dtype is None else vae.to(dtype)
+
+
+LAYOUTS = [
+    Layout("original", "svd", "unet", find_original, config, build_unet),
+    Layout("diffusers", "svd", "unet", find_diffusers, config, build_unet),
+    Layout("original", "svd", "vae", find_original_vae, vae_config, build_vae),
+    Layout("diffusers", "svd", "vae", find_diffusers_vae, vae_config, build_vae),
+    *image_encoder.LAYOUTS,
+]

@@ -151,7 +151,7 @@ class Encoder(nn.Module):
 
 
 class Decoder(nn.Module):
-    """Latents `(b, z, h, w)` to pixels `(b, 3, h f, w f)`. What is called with more than them hands it to its blocks."""
+    """Latents `(b, z, h, w)` to pixels `(b, 3, h f, w f)`. `more` goes to the blocks."""
 
     def __init__(self, config: AutoencoderConfig, block: type[ResnetBlock] = ResnetBlock) -> None:
         super().__init__()

@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from diffilm_core.checkpoints import svd
+from diffilm_core.checkpoints import inspect, load_unet, svd
 from diffilm_core.errors import DiffilmError
 from diffilm_core.models import UNet
 
@@ -155,3 +155,50 @@ def test_full_size_unet_is_theirs() -> None:
         unet = UNet(svd.config(tensors))
     unet.load_state_dict(tensors, assign=True)
     assert compare(peer, unet.eval().requires_grad_(False), 1, 3, (8, 16)) <= 1e-5
+
+
+def single_file() -> dict[str, Tensor]:
+    """The published single file on the meta device, with the copies that are of no use and the text tower's rests."""
+    vae = published("svd_vae.txt")
+    plain = {n: t for n, t in vae.items() if ".time_" not in n and not n.endswith("mix_factor")}
+    made = {f"model.diffusion_model.{n}": t for n, t in published("svd.txt").items()}
+    made |= {f"first_stage_model.{n}": t for n, t in vae.items()}
+    made |= {f"conditioner.embedders.3.encoder.{n}": t for n, t in plain.items()}
+    for name, width in (("quant_conv", 8), ("post_quant_conv", 4)):
+        made[f"conditioner.embedders.3.encoder.{name}.weight"] = torch.empty(width, width, 1, 1, device="meta")
+        made[f"conditioner.embedders.3.encoder.{name}.bias"] = torch.empty(width, device="meta")
+    visual = "conditioner.embedders.0.open_clip.model."
+    made |= {f"{visual}visual.{n}": t for n, t in published("svd_vision.txt").items()}
+    made[f"{visual}token_embedding.weight"] = torch.empty(49408, 1024, device="meta")
+    return made
+
+
+def test_the_single_file_is_known() -> None:
+    info = inspect(single_file())
+    assert info.system == "svd" and not info.missing and not info.unexpected
+    found = {part.role: (part.system, part.layout, part.parameters) for part in info.parts}
+    assert found == {
+        "unet": ("svd", "original", PARAMETERS),
+        "vae": ("svd", "original", 97_742_847),
+        "image_encoder": ("svd", "open_clip", 632_076_800),
+    }
+
+
+def test_the_diffusers_folder_is_known() -> None:
+    tensors = {f"unet.{n}": t for n, t in published("svd_diffusers.txt").items()}
+    tensors |= {f"vae.{n}": t for n, t in published("svd_vae_diffusers.txt").items()}
+    info = inspect(tensors)
+    assert info.system == "svd" and not info.missing and not info.unexpected
+    assert [(part.role, part.layout, part.parameters) for part in info.parts] == [
+        ("unet", "diffusers", PARAMETERS),
+        ("vae", "diffusers", 97_742_847),
+    ]
+
+
+def test_load_unet_gives_the_reference(pair: tuple[Any, UNet]) -> None:
+    peer, unet = pair
+    loaded = load_unet(peer.state_dict())
+    assert loaded.system == "svd"
+    assert compare(peer, loaded, 1, 2, (4, 4)) <= 1e-5
+    whole = {f"model.diffusion_model.{n}": t for n, t in unet.state_dict().items()}
+    assert compare(peer, load_unet(whole), 1, 2, (4, 4)) <= 1e-5

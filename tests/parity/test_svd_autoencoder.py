@@ -4,6 +4,9 @@ random weights in both layouts, that its image encoder equals open_clip's, and t
 from __future__ import annotations
 
 import ast
+import importlib.util
+import sys
+import types
 from pathlib import Path
 from typing import Any
 
@@ -185,10 +188,26 @@ def test_the_image_encoders_names() -> None:
         image_encoder.config({n: t[:96] if t.ndim == 4 else t for n, t in found.items()})
 
 
-def test_the_image_encoder_is_open_clips() -> None:
-    open_clip = pytest.importorskip("open_clip")
+def open_clip_transformer(patch: pytest.MonkeyPatch) -> Any:
+    """open_clip's transformer.py, without the package's own imports and torchvision."""
+    found = importlib.util.find_spec("open_clip")
+    if found is None:
+        pytest.skip("open_clip_torch is not installed")
+    package = types.ModuleType("open_clip")
+    package.__path__ = list(found.submodule_search_locations or ())
+    misc = types.ModuleType("torchvision.ops.misc")
+    misc.FrozenBatchNorm2d = torch.nn.BatchNorm2d  # type: ignore[attr-defined]
+    for name, module in (("open_clip", package), ("torchvision.ops.misc", misc)):
+        patch.setitem(sys.modules, name, module)
+    for name in ("torchvision", "torchvision.ops"):
+        patch.setitem(sys.modules, name, types.ModuleType(name))
+    return importlib.import_module("open_clip.transformer")
+
+
+def test_the_image_encoder_is_open_clips(monkeypatch: pytest.MonkeyPatch) -> None:
+    transformer = open_clip_transformer(monkeypatch)
     torch.manual_seed(0)
-    visual = open_clip.transformer.VisionTransformer(28, 14, 160, 2, 2, 0.6, output_dim=24).eval()
+    visual = transformer.VisionTransformer(28, 14, 160, 2, 2, 0.6, output_dim=24).eval()
     found = image_encoder.find_open_clip({f"visual.{n}": t for n, t in visual.state_dict().items()})
     assert found is not None
     ours = image_encoder.build(image_encoder.config(found))
