@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -12,6 +11,7 @@ from torch import Tensor
 from ..errors import DiffilmError
 from ..models.motion import QKV, MotionConfig, MotionLora, MotionModel
 from ..models.temporal.animatediff import frame_positions
+from .layout import Layout
 from .names import diffusers_unet_name
 
 UNCOUNTED = 64  # frames of a file without positions: AnimateLCM's
@@ -170,9 +170,8 @@ def lora_config(tensors: Mapping[str, Tensor]) -> dict[str, tuple[int, ...]]:
     return {name: tuple(tensor.shape) for name, tensor in tensors.items()}
 
 
-def build_motion(config: MotionConfig, **keywords: Any) -> MotionModel:
-    return MotionModel(config, **keywords)
-
-
-def build_lora(config: Mapping[str, tuple[int, ...]], **keywords: Any) -> MotionLora:
-    return MotionLora(config, **keywords)
+LAYOUTS = [
+    Layout("original", "animatediff", "motion", find_original, motion_config, MotionModel),
+    Layout("diffusers", "animatediff", "motion", find_diffusers, motion_config, MotionModel),
+    Layout("lora", "animatediff", "lora", find_lora, lora_config, MotionLora),
+]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -141,6 +142,11 @@ def check_fits(image: UNetConfig, motion: MotionConfig) -> None:
         )
 
 
+def with_motion(image: UNetConfig, motion: MotionConfig) -> UNetConfig:
+    """The shape of the image UNet with the motion modules in it."""
+    return replace(image, temporal="animatediff", temporal_options=motion.options())
+
+
 def put_motion(
     image: UNet | Mapping[str, Tensor], motion: MotionModel, *, operations: Any = nn,
     attention: AttentionFunction = sdpa_attention,
@@ -158,7 +164,7 @@ def put_motion(
     check_fits(config, motion.config)
     like = tensors["input_blocks.0.0.weight"]
     tensors |= {name: tensor.to(like) for name, tensor in motion.tensors().items()}
-    config = replace(config, temporal="animatediff", temporal_options=motion.config.options())
+    config = with_motion(config, motion.config)
     unet = UNet(config, operations=operations, attention=attention, dtype=like.dtype, device="meta")
     missing, unexpected = unet.load_state_dict(tensors, strict=False, assign=True)
     if missing or unexpected:
@@ -201,3 +207,31 @@ def check_lora(lora: MotionLora, shapes: Mapping[str, tuple[int, ...]]) -> None:
                 f"the LoRA's {layer} has down {down} and up {up}; expected (rank, {columns}) and ({rows}, rank): "
                 "it is for another model, or damaged"
             )
+
+
+def motion_strengths(keys: str, frames: int, scale: float = 1.0) -> Tensor:
+    """The strength of each frame `(t,)` from keys such as "0: 0, 8: 1": linear between them, times `scale`.
+
+    Empty: `scale` everywhere. Raises DiffilmError for text that is no such list.
+    """
+    points: dict[int, float] = {}
+    for part in filter(str.strip, keys.replace("\n", ",").split(",")):
+        frame, colon, value = part.partition(":")
+        try:
+            if not colon or int(frame) < 0 or not math.isfinite(float(value)):
+                raise ValueError
+        except ValueError as error:
+            raise DiffilmError(
+                f"motion strengths with {part.strip()!r}; expected frame: strength, such as 0: 0, 8: 1"
+            ) from error
+        points[int(frame)] = float(value)
+    if not points:
+        return torch.full((frames,), float(scale))
+    at = torch.arange(frames, dtype=torch.float64)
+    where = torch.tensor(sorted(points), dtype=torch.float64)
+    values = torch.tensor([points[int(frame)] for frame in where], dtype=torch.float64)
+    right = torch.searchsorted(where, at).clamp(max=len(where) - 1)
+    left = (right - 1).clamp(min=0)
+    span = (where[right] - where[left]).clamp(min=1)
+    weight = ((at - where[left]) / span).clamp(0, 1)
+    return (torch.lerp(values[left], values[right], weight) * scale).float()

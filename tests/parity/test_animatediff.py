@@ -9,13 +9,14 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from diffilm_core.checkpoints import animatediff
 from diffilm_core.checkpoints.names import unet_to_ldm
 from diffilm_core.errors import DiffilmError
 from diffilm_core.models import UNet, UNetConfig, inflate
-from diffilm_core.models.motion import MotionLora, MotionModel, put_lora, put_motion
+from diffilm_core.models.motion import MotionLora, MotionModel, motion_strengths, put_lora, put_motion
 from tests.parity import guoyww
 from tests.published.animatediff import adapter_lora, diffusers_names, motion_lora, original
 
@@ -193,6 +194,40 @@ def test_every_tensor_of_the_published_layouts_at_full_size(name, parameters):
         short = dict(tensors)
         short.pop(next(key for key in short if key.endswith("ff.net.2.bias")))
         motion_of(short, "meta")
+
+
+def test_files_are_known_and_load(tmp_path):
+    from diffilm_core.checkpoints import inspect, load_motion
+
+    torch.manual_seed(0)
+    files = {
+        "motion.safetensors": ("motion", "original", original("v2", WIDTHS)),
+        "diffusers.safetensors": ("motion", "diffusers", diffusers_names(original("v1", WIDTHS))),
+        "lora.safetensors": ("lora", "lora", motion_lora("v2", WIDTHS)),
+        "adapter.safetensors": ("lora", "lora", adapter_lora(WIDTHS, CONTEXT)),
+    }
+    for name, (role, layout, tensors) in files.items():
+        save_file({key: each.contiguous() for key, each in tensors.items()}, str(tmp_path / name))
+        info = inspect(tmp_path / name)
+        assert (info.system, info.parts[0].role, info.parts[0].layout) == ("animatediff", role, layout)
+        assert not info.missing and not info.unexpected
+        loaded = load_motion(tmp_path / name)
+        assert loaded.system == "animatediff" and isinstance(loaded, MotionModel if role == "motion" else MotionLora)
+    torch.save({"state_dict": {f"module.{key}": each for key, each in tensors.items()}}, tmp_path / "adapter.ckpt")
+    assert len(load_motion(tmp_path / "adapter.ckpt").state_dict()) == len(tensors)
+    assert inspect(tmp_path / "motion.safetensors").config["motion"]["mid_block"]
+    with pytest.raises(DiffilmError, match=r"xl\.safetensors: a motion model for SDXL"):
+        save_file(original("v2", (32, 64, 64)), str(tmp_path / "xl.safetensors"))
+        load_motion(tmp_path / "xl.safetensors")
+
+
+def test_strengths_of_the_frames():
+    assert motion_strengths("", 3, 0.5).tolist() == [0.5] * 3
+    assert motion_strengths("1: 0, 3: 1", 6, 2.0).tolist() == [0.0, 0.0, 1.0, 2.0, 2.0, 2.0]
+    assert motion_strengths("2:0.25", 3).tolist() == [0.25] * 3
+    for wrong in ("1", "a: 1", "-1: 1", "1: nan", "1: x", "1.5: 1"):
+        with pytest.raises(DiffilmError, match="expected frame: strength"):
+            motion_strengths(wrong, 4)
 
 
 def test_image_tensors_are_shared_not_copied():
