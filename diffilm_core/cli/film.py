@@ -1,4 +1,4 @@
-"""`movie`, `plan` and `clip`: what needs no server."""
+"""`movie`, `plan`, `clip` and `walk`: what needs no server."""
 
 from __future__ import annotations
 
@@ -118,6 +118,29 @@ def film_clip(model: VideoModel, prompt: str, arguments: argparse.Namespace, pro
         latents = sampler(shot)
     sampler.report(shot, sampler.steps)
     return decode(model.vae, latents, settings.fps)
+
+
+def walk(arguments: argparse.Namespace) -> int:
+    with Progress("preparing the walk") as progress:
+        from ..walk import make_walk
+
+        path = make_walk(
+            arguments.prompts,
+            arguments.output,
+            seeds=arguments.seeds or 0,
+            frames=arguments.frames,
+            fps=arguments.fps,
+            music=arguments.music,
+            smooth=arguments.smooth,
+            batch=arguments.batch,
+            model=arguments.model,
+            size=arguments.size,
+            steps=arguments.steps,
+            device=arguments.device,
+            progress=progress,
+        )
+    say(str(path))
+    return 0
 
 
 def slug(prompt: str) -> str:

@@ -8,7 +8,7 @@ import os
 import sys
 from collections.abc import Sequence
 from fractions import Fraction
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from .. import __version__
 from ..errors import Cancelled, DiffilmError
@@ -19,6 +19,7 @@ EPILOG = """examples:
   diffilm movie stories/the_fox.txt -o movie.mp4 --style watercolor
   diffilm plan stories/the_fox.txt
   diffilm clip "a fox in the snow"
+  diffilm walk "a fox in the snow" "an owl at night" --music song.mp3 -o walk.mp4
   diffilm run workflows/api/story_to_movie.json --server http://127.0.0.1:8188 -o out
 """
 
@@ -95,6 +96,23 @@ def _add_model_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", metavar="D", help="cpu, cuda, cuda:1, mps, ... (a GPU where there is one)")
 
 
+def _seeds(text: str) -> list[int]:
+    return [_seed(part) for part in text.split(",")]
+
+
+def _add_walk(commands: Any) -> None:
+    walk = commands.add_parser("walk", help="a walk from prompt to prompt, in step with music")
+    walk.add_argument("prompts", type=_text, nargs="+", metavar="PROMPT", help="two or more, each a station")
+    walk.add_argument("-o", "--output", default="walk.mp4", metavar="FILE", help=".mp4, .gif or .webp (walk.mp4)")
+    walk.add_argument("--seeds", type=_seeds, metavar="N,N", help="one for each prompt, with commas (0,1,2 ...)")
+    walk.add_argument("--frames", type=_count, metavar="N", help="from each prompt to the next (two seconds)")
+    walk.add_argument("--fps", type=_rate, default=Fraction(12), metavar="N", help="frames a second (12)")
+    walk.add_argument("--music", metavar="FILE", help="a sound file that moves the walk and is heard in the movie")
+    walk.add_argument("--smooth", type=float, default=0.0, metavar="X", help="0 follows the drums, 1 walks evenly (0)")
+    walk.add_argument("--batch", type=_count, default=8, metavar="N", help="frames made together (8)")
+    _add_model_options(walk)
+
+
 def build_parser() -> argparse.ArgumentParser:
     parser = Parser(
         prog="diffilm",
@@ -123,6 +141,8 @@ def build_parser() -> argparse.ArgumentParser:
     _add_shot_options(clip)
     _add_model_options(clip)
 
+    _add_walk(commands)
+
     run = commands.add_parser("run", help="an API-format workflow on a ComfyUI server")
     run.add_argument("workflow", metavar="WORKFLOW.json", help="exported from ComfyUI with Export (API)")
     run.add_argument("--server", default="http://127.0.0.1:8188", metavar="URL", help="(http://127.0.0.1:8188)")
@@ -145,7 +165,7 @@ def _dispatch(arguments: argparse.Namespace) -> int:
         return run(arguments)
     from . import film
 
-    return {"movie": film.movie, "plan": film.plan, "clip": film.clip}[arguments.command](arguments)
+    return {"movie": film.movie, "plan": film.plan, "clip": film.clip, "walk": film.walk}[arguments.command](arguments)
 
 
 def _wait_briefly() -> None:

@@ -51,8 +51,6 @@ class VDMUNet(nn.Module):
     operations, attention: as in `UNet`; the attention over time is torch's own, which takes the bias.
     """
 
-    system = "vdm"
-
     def __init__(
         self,
         config: VDMConfig,

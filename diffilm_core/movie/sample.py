@@ -81,6 +81,21 @@ class SampleSettings:
         return max(1, round(Fraction(shot.duration).limit_denominator(100_000) * self.fps))
 
 
+def check_settings(model: VideoModel, settings: SampleSettings) -> int:
+    """The sampler's steps. Raises DiffilmError for settings that the model or the samplers do not take."""
+    from ..sampling import sampler_for, sigmas_for
+
+    multiple = model.size_multiple
+    if min(settings.width, settings.height) < 1 or settings.width % multiple or settings.height % multiple:
+        fit = [max(1, round(side / multiple)) * multiple for side in (settings.width, settings.height)]
+        raise DiffilmError(
+            f"size {settings.width}x{settings.height}: expected width and height divisible by {multiple}, as this "
+            f"model needs; use {fit[0]}x{fit[1]}"
+        )
+    sampler_for(settings.sampler)
+    return len(sigmas_for(model.schedule, settings.steps, settings.spacing)) - 1
+
+
 class ModelSampler:
     """`sampler(shot) -> latents (c, t, h, w)` with a loaded model; `key(shot)` is their key.
 
@@ -93,18 +108,8 @@ class ModelSampler:
     def __init__(
         self, model: VideoModel, settings: SampleSettings, shots: int, progress: Progress | None = None
     ) -> None:
-        from ..sampling import sampler_for, sigmas_for
-
         self.model, self.settings, self.shots, self.progress = model, settings, shots, progress
-        multiple = model.size_multiple
-        if min(settings.width, settings.height) < 1 or settings.width % multiple or settings.height % multiple:
-            fit = [max(1, round(side / multiple)) * multiple for side in (settings.width, settings.height)]
-            raise DiffilmError(
-                f"size {settings.width}x{settings.height}: expected width and height divisible by {multiple}, as this "
-                f"model needs; use {fit[0]}x{fit[1]}"
-            )
-        sampler_for(settings.sampler)
-        self.steps = len(sigmas_for(model.schedule, settings.steps, settings.spacing)) - 1
+        self.steps = check_settings(model, settings)
         weight = next(model.unet.parameters())
         self.form = {"device": weight.device.type, "dtype": str(weight.dtype)}
         self.guidance = "two_pass" if weight.device.type == "cpu" else "batched"
