@@ -20,6 +20,7 @@ EPILOG = """examples:
   diffilm plan stories/the_fox.txt
   diffilm clip "a fox in the snow"
   diffilm walk "a fox in the snow" "an owl at night" --music song.mp3 -o walk.mp4
+  diffilm fetch modelscope
   diffilm run workflows/api/story_to_movie.json --server http://127.0.0.1:8188 -o out
 """
 
@@ -113,6 +114,15 @@ def _add_walk(commands: Any) -> None:
     _add_model_options(walk)
 
 
+def _add_fetch(commands: Any) -> None:
+    fetch = commands.add_parser("fetch", help="list the published models, or download one")
+    fetch.add_argument("name", nargs="?", metavar="NAME", help="a model of the list, which is shown without a name")
+    fetch.add_argument(
+        "--to", metavar="FOLDER", help="the models folder ($COMFYUI_PATH/models, or ./models where that is not set)"
+    )
+    fetch.add_argument("--accept-licence", action="store_true", help="you have read the model's licence and accept it")
+
+
 def build_parser() -> argparse.ArgumentParser:
     parser = Parser(
         prog="diffilm",
@@ -143,6 +153,8 @@ def build_parser() -> argparse.ArgumentParser:
 
     _add_walk(commands)
 
+    _add_fetch(commands)
+
     run = commands.add_parser("run", help="an API-format workflow on a ComfyUI server")
     run.add_argument("workflow", metavar="WORKFLOW.json", help="exported from ComfyUI with Export (API)")
     run.add_argument("--server", default="http://127.0.0.1:8188", metavar="URL", help="(http://127.0.0.1:8188)")
@@ -163,6 +175,10 @@ def _dispatch(arguments: argparse.Namespace) -> int:
         from .run import run
 
         return run(arguments)
+    if arguments.command == "fetch":
+        from . import fetch
+
+        return fetch.run(arguments)
     from . import film
 
     return {"movie": film.movie, "plan": film.plan, "clip": film.clip, "walk": film.walk}[arguments.command](arguments)
