@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import animatediff, sd, svd, vdm
+from . import animatediff, modelscope, sd, svd, vdm
 from .layout import Layout
 
-LAYOUTS: list[Layout] = [*animatediff.LAYOUTS, *vdm.LAYOUTS, *svd.LAYOUTS, *sd.LAYOUTS]
+LAYOUTS: list[Layout] = [*animatediff.LAYOUTS, *modelscope.LAYOUTS, *vdm.LAYOUTS, *svd.LAYOUTS, *sd.LAYOUTS]

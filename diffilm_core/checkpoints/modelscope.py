@@ -11,7 +11,9 @@ from torch import Tensor
 
 from ..errors import DiffilmError
 from .config import unet_config
+from .layout import Layout
 from .names import UNET_PREFIXES, strip_prefix, unet_to_ldm
+from .sd import build_unet
 
 if TYPE_CHECKING:
     from ..models.unet import UNetConfig
@@ -69,3 +71,9 @@ def config(tensors: Mapping[str, Tensor]) -> UNetConfig:
     image = {n: t for n, t in tensors.items() if not n.startswith(STEM) and not _TIME_LAYER.match(n)}
     found = unet_config(image, head_dim=head_dim)
     return replace(found, temporal="modelscope", temporal_options={"head_dim": head_dim})
+
+
+LAYOUTS = [
+    Layout("original", "modelscope", "unet", find_original, config, build_unet),
+    Layout("diffusers", "modelscope", "unet", find_diffusers, config, build_unet),
+]
