@@ -8,7 +8,7 @@ from comfy_api.latest import io
 
 from ..diffilm_core import frames as stages
 from ..diffilm_core.errors import DiffilmError
-from . import host
+from . import host, host_svd
 from .types import CATEGORY
 from .video import StreamVideo
 
@@ -47,5 +47,5 @@ class DecodeVideo(io.ComfyNode):
                 "connect a sampler's LATENT"
             )
         key = host.digest("decode", host.vae_key(vae), samples, fps, batch)
-        stream = stages.decode(host.HostDecoder(vae), samples.movedim(0, 1), fps, batch=batch)
+        stream = stages.decode(host_svd.decoder_of(vae), samples.movedim(0, 1), fps, batch=batch)
         return io.NodeOutput(StreamVideo(stages.spool(stream, host.temp_directory()), key))

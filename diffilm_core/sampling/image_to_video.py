@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -62,8 +63,8 @@ def _gaussian(sigma: float) -> Tensor:
 @torch.no_grad()
 def image_conditions(
     image: Tensor,
-    vae: TemporalAutoencoder,
-    image_encoder: nn.Module,
+    encode: Callable[[Tensor], Tensor],
+    embed: Callable[[Tensor], Tensor],
     *,
     width: int,
     height: int,
@@ -75,20 +76,29 @@ def image_conditions(
     """What the UNet is told of a picture `(h, w, 3)` in [0, 1], and the same without it: cond and uncond.
 
     The picture is cropped to the aspect and resized; noise of level `augmentation` (of pixels in [-1, 1]) is drawn at
-    seed + 1. image_encoder: `(1, 3, 224, 224)` to an object with `image_embeds (1, d)`.
+    seed + 1. encode: pixels `(1, 3, h, w)` about [-1, 1] to the unscaled mean latent. embed: `clip_pixels` to `(1, d)`.
     """
     picture = crop_to(rearrange(image.float().cpu(), "h w c -> 1 c h w"), width, height)
-    weight = next(image_encoder.parameters())
-    embedded = image_encoder(clip_pixels(picture).to(weight)).image_embeds[:, None]
+    embedded = embed(clip_pixels(picture))[:, None]
     if picture.shape[2:] != (height, width):
         picture = F.interpolate(picture, (height, width), mode="bicubic", antialias=True).clamp(0, 1)
     noise = torch.randn(picture.shape, generator=cpu_generator((seed + 1) & MAX_SEED))
-    weight = next(vae.parameters())
-    latent = vae.encode_image((picture * 2 - 1 + augmentation * noise).to(weight))
+    latent = encode(picture * 2 - 1 + augmentation * noise)
     concat = rearrange(latent.float(), "1 c h w -> 1 c 1 h w")
     ids = torch.tensor([[fps - 1, motion_bucket, augmentation]], dtype=torch.float32)
     cond = {"context": embedded, "concat": concat, "time_ids": ids}
     return cond, {"context": torch.zeros_like(embedded), "concat": torch.zeros_like(concat), "time_ids": ids}
+
+
+def picture_networks(
+    vae: TemporalAutoencoder, image_encoder: nn.Module
+) -> tuple[Callable[[Tensor], Tensor], Callable[[Tensor], Tensor]]:
+    """What `image_conditions` encodes and embeds with, each in its network's own dtype and place."""
+    encoder, embedder = next(vae.parameters()), next(image_encoder.parameters())
+    return (
+        lambda pixels: vae.encode_image(pixels.to(encoder)),
+        lambda pixels: image_encoder(pixels.to(embedder)).image_embeds,
+    )
 
 
 def _check(image: Tensor, vae: Any, frames: int, width: int, height: int, chunk: int) -> None:
@@ -131,7 +141,7 @@ def image_to_video(
 
     _check(image, vae, frames, width, height, chunk)
     cond, uncond = image_conditions(
-        image, vae, image_encoder, width=width, height=height, fps=fps, motion_bucket=motion_bucket,
+        image, *picture_networks(vae, image_encoder), width=width, height=height, fps=fps, motion_bucket=motion_bucket,
         augmentation=augmentation, seed=seed,
     )  # fmt: skip
     shape = (unet.config.out_channels, frames, height // vae.downscale, width // vae.downscale)

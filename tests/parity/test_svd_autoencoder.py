@@ -19,6 +19,7 @@ from diffilm_core.checkpoints.config import vae_config
 from diffilm_core.errors import DiffilmError
 from diffilm_core.frames import decode
 from diffilm_core.models.temporal_decoder import TemporalAutoencoder
+from tests.published.svd import to_open_clip
 
 diffusers = pytest.importorskip("diffusers")
 KEYS = Path(__file__).parents[1] / "keys"
@@ -143,30 +144,6 @@ TINY_VISION: dict[str, Any] = {
     "hidden_size": 160, "intermediate_size": 96, "projection_dim": 24, "num_hidden_layers": 2,
     "num_attention_heads": 2, "image_size": 28, "patch_size": 14,
 }  # fmt: skip
-
-
-def to_open_clip(tensors: dict[str, Tensor], layers: int) -> dict[str, Tensor]:
-    """open_clip's names of a vision tower, written down apart from what is tested."""
-    base = "vision_model.embeddings."
-    made = {
-        "class_embedding": tensors[f"{base}class_embedding"],
-        "positional_embedding": tensors[f"{base}position_embedding.weight"],
-        "conv1.weight": tensors[f"{base}patch_embedding.weight"],
-        "proj": tensors["visual_projection.weight"].T,
-    }
-    for leaf in ("weight", "bias"):
-        made[f"ln_pre.{leaf}"] = tensors[f"vision_model.pre_layrnorm.{leaf}"]
-        made[f"ln_post.{leaf}"] = tensors[f"vision_model.post_layernorm.{leaf}"]
-        for i in range(layers):
-            theirs, block = f"vision_model.encoder.layers.{i}", f"transformer.resblocks.{i}"
-            qkv = [tensors[f"{theirs}.self_attn.{letter}_proj.{leaf}"] for letter in "qkv"]
-            made[f"{block}.attn.in_proj_{leaf}"] = torch.cat(qkv)
-            made[f"{block}.attn.out_proj.{leaf}"] = tensors[f"{theirs}.self_attn.out_proj.{leaf}"]
-            made[f"{block}.ln_1.{leaf}"] = tensors[f"{theirs}.layer_norm1.{leaf}"]
-            made[f"{block}.ln_2.{leaf}"] = tensors[f"{theirs}.layer_norm2.{leaf}"]
-            made[f"{block}.mlp.c_fc.{leaf}"] = tensors[f"{theirs}.mlp.fc1.{leaf}"]
-            made[f"{block}.mlp.c_proj.{leaf}"] = tensors[f"{theirs}.mlp.fc2.{leaf}"]
-    return made
 
 
 def test_the_image_encoders_names() -> None:

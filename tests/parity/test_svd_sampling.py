@@ -17,7 +17,7 @@ from diffilm_core.errors import DiffilmError
 from diffilm_core.models import UNet
 from diffilm_core.models.temporal_decoder import TemporalAutoencoder
 from diffilm_core.sampling import EDMSchedule, Guidance, image_to_video, initial_noise, sample_clip, sigmas_for
-from diffilm_core.sampling.image_to_video import image_conditions
+from diffilm_core.sampling.image_to_video import image_conditions, picture_networks
 from diffilm_core.sampling.noise import cpu_generator
 
 diffusers = pytest.importorskip("diffusers")
@@ -129,9 +129,8 @@ def theirs(pipeline: Any, picture: Image.Image, output: str, *, steps: int, chun
 @torch.no_grad()
 def test_25_steps_are_the_pipelines(pipeline: Any, ours: Any, picture: Image.Image) -> None:
     unet, vae = ours
-    cond, uncond = image_conditions(
-        as_tensor(picture), vae, pipeline.image_encoder, width=WIDTH, height=HEIGHT, seed=SEED
-    )
+    networks = picture_networks(vae, pipeline.image_encoder)
+    cond, uncond = image_conditions(as_tensor(picture), *networks, width=WIDTH, height=HEIGHT, seed=SEED)
     clip = sample_clip(
         unet, EDMSchedule.between(), "v", cond, uncond, shape=(4, FRAMES, HEIGHT // 2, WIDTH // 2), seed=SEED,
         steps=25, cfg=(1.0, 2.5), sampler="euler", spacing="karras",
