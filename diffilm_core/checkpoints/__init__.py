@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .inspect import CheckpointInfo, Part, inspect
 from .layout import Layout
-from .load import load_image_encoder, load_motion, load_unet, load_vae
+from .load import load_image_encoder, load_motion, load_text_encoder, load_unet, load_vae
 
 __all__ = [
     "CheckpointInfo",
@@ -13,6 +13,7 @@ __all__ = [
     "inspect",
     "load_image_encoder",
     "load_motion",
+    "load_text_encoder",
     "load_unet",
     "load_vae",
 ]

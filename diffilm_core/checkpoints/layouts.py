@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from . import animatediff, modelscope, sd, svd, vdm
+from . import animatediff, modelscope, sd, svd, text, vae, vdm
 from .layout import Layout
 
-LAYOUTS: list[Layout] = [*animatediff.LAYOUTS, *modelscope.LAYOUTS, *vdm.LAYOUTS, *svd.LAYOUTS, *sd.LAYOUTS]
+LAYOUTS: list[Layout] = [
+    layout for module in (animatediff, modelscope, vdm, svd, sd, vae, text) for layout in module.LAYOUTS
+]

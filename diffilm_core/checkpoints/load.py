@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Mapping
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -11,6 +12,7 @@ from torch import Tensor, nn
 
 from ..errors import DiffilmError
 from ..models.attention import AttentionFunction, sdpa_attention
+from ..text.clip import TextEncoder, clip_tokenizer, load_tokenizer
 from .inspect import built, configured, described, differences, main_dtype, matches
 from .layout import ROLES, SYSTEMS, Layout
 from .source import Checkpoint, Source, open_source
@@ -74,6 +76,34 @@ def load_unet(source: Source, **options: Any) -> nn.Module:
 def load_vae(source: Source, **options: Any) -> nn.Module:
     """The autoencoder; options and errors: those of `load_part`."""
     return load_part(source, "vae", **options)
+
+
+def load_text_encoder(
+    source: Source, *, tokenizer: str | Path | None = None, layer: int | None = None, **options: Any
+) -> TextEncoder:
+    """The CLIP text encoder, with `.system` and `.fingerprint`; CLIP's vocabulary, or a Diffilm model's own.
+
+    tokenizer: a folder of vocab.json and merges.txt instead. layer: TextEncoder's, instead of the one that the model's
+    system reads. options and errors: those of `load_part`; DiffilmError where the vocabulary has another size.
+    """
+    from ..bundle import TOKENIZER
+
+    checkpoint = open_source(source)
+    model: Any = load_part(checkpoint, "text", **options)
+    own = model.system == "diffilm"
+    words = load_tokenizer(tokenizer or TOKENIZER) if own or tokenizer else clip_tokenizer()
+    if len(words) > model.config.vocab_size:
+        raise DiffilmError(
+            f"{checkpoint.label} has a vocabulary of {model.config.vocab_size}, its tokenizer one of {len(words)}: "
+            "give the folder of the tokenizer that belongs to it"
+        )
+    return TextEncoder(
+        model,
+        words,
+        layer=model.layer if layer is None else layer,
+        pad=model.pad,
+        split="tokens" if own else "words",
+    )
 
 
 def load_image_encoder(source: Source, **options: Any) -> nn.Module:

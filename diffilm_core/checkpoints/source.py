@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from torch import Tensor
 
@@ -21,12 +22,19 @@ PARTS = ("unet", "vae", "text_encoder", "image_encoder", "motion_adapter")
 
 
 class Checkpoint(dict[str, Tensor]):
-    """The tensors of an opened source by name, with what to call it and the metadata of its files."""
+    """The tensors of an opened source by name, with what to call it and the metadata of its files; `configs` are a
+    folder's config.json as "", those of a pipeline's parts by their folders' names."""
 
     def __init__(self, tensors: Mapping[str, Tensor], label: str, metadata: Mapping[str, str] | None = None) -> None:
         super().__init__(tensors)
         self.label = label
         self.metadata = dict(metadata or {})
+        self.configs: dict[str, dict[str, Any]] = {}
+
+    def copy(self) -> Checkpoint:
+        again = Checkpoint(self, self.label, self.metadata)
+        again.configs = self.configs
+        return again
 
 
 def open_source(source: Source, *, meta: bool = False) -> Checkpoint:
@@ -37,7 +45,7 @@ def open_source(source: Source, *, meta: bool = False) -> Checkpoint:
     one that is missing, damaged, of another kind, or without a tensor.
     """
     if isinstance(source, Checkpoint):
-        found = source
+        found = source.copy()
     elif isinstance(source, Mapping):
         found = Checkpoint({k: v for k, v in source.items() if isinstance(v, Tensor)}, "the state dict")
     elif isinstance(source, (str, Path)):
@@ -46,7 +54,9 @@ def open_source(source: Source, *, meta: bool = False) -> Checkpoint:
         raise DiffilmError(f"a {type(source).__name__} was given as a model: give a path or a state dict")
     if not found:
         raise DiffilmError(f"{found.label} holds no tensors: give the weights of a model")
-    return Checkpoint({name: t.to("meta") for name, t in found.items()}, found.label, found.metadata) if meta else found
+    if meta:
+        found.update({name: tensor.to("meta") for name, tensor in found.items()})
+    return found
 
 
 def _open_path(path: Path, meta: bool) -> Checkpoint:
@@ -104,29 +114,36 @@ def _weights_of(folder: Path) -> list[Path]:
     return sorted(folder.glob("*.safetensors"))
 
 
+def _config_of(folder: Path) -> dict[str, Any]:
+    try:
+        values = json.loads((folder / "config.json").read_text("utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return values if isinstance(values, dict) else {}
+
+
 def _open_folder(folder: Path, meta: bool) -> Checkpoint:
-    weights = _weights_of(folder)
     parts = [name for name in PARTS if (folder / name).is_dir() and _weights_of(folder / name)]
     if parts and not (folder / "config.json").is_file():
-        return Checkpoint(
-            {
-                f"{part}.{name}": tensor
-                for part in parts
-                for name, tensor in _open_path(_one(folder / part, _weights_of(folder / part)), meta).items()
-            },
-            str(folder),
-        )
+        opened = {part: _open_path(_one(folder / part, _weights_of(folder / part)), meta) for part in parts}
+        found = Checkpoint({f"{part}.{n}": t for part, each in opened.items() for n, t in each.items()}, str(folder))
+        found.configs = {part: _config_of(folder / part) for part in parts}
+        return found
+    weights = _weights_of(folder)
     if not weights:
         raise DiffilmError(
             f"folder {folder} holds no weights: expected diffusion_pytorch_model.safetensors or model.safetensors in "
             "it, or a pipeline's folders (unet, vae, text_encoder)"
         )
-    opened = [_open_path(path, meta) for path in weights]
-    if len(opened) > 1 and not any("diffilm" in each.metadata for each in opened):
+    files = [_open_path(path, meta) for path in weights]
+    if len(files) > 1 and not any("diffilm" in each.metadata for each in files):
         _one(folder, weights)
-    tensors = {name: tensor for each in opened for name, tensor in each.items()}
-    metadata = {key: value for each in opened for key, value in each.metadata.items()}
-    return Checkpoint(tensors, str(folder if len(opened) > 1 else weights[0]), metadata)
+    found = Checkpoint({}, str(folder if len(files) > 1 else weights[0]))
+    for each in files:
+        found.update(each)
+        found.metadata.update(each.metadata)
+    found.configs = {"": _config_of(folder)}
+    return found
 
 
 def _one(folder: Path, weights: list[Path]) -> Path:

@@ -21,6 +21,7 @@ EPILOG = """examples:
   diffilm clip "a fox in the snow"
   diffilm walk "a fox in the snow" "an owl at night" --music song.mp3 -o walk.mp4
   diffilm fetch modelscope
+  diffilm inspect text2video_pytorch_model.pth
   diffilm run workflows/api/story_to_movie.json --server http://127.0.0.1:8188 -o out
 """
 
@@ -114,6 +115,13 @@ def _add_walk(commands: Any) -> None:
     _add_model_options(walk)
 
 
+def _add_inspect(commands: Any) -> None:
+    inspect = commands.add_parser("inspect", help="what is in a model file")
+    inspect.add_argument("file", metavar="FILE", help="a weight file, an index of shards, or a folder")
+    inspect.add_argument("--json", action="store_true", help="everything, as JSON")
+    inspect.add_argument("--verify", action="store_true", help="find a truncated or altered file; reads all of it")
+
+
 def _add_fetch(commands: Any) -> None:
     fetch = commands.add_parser("fetch", help="list the published models, or download one")
     fetch.add_argument("name", nargs="?", metavar="NAME", help="a model of the list, which is shown without a name")
@@ -153,6 +161,7 @@ def build_parser() -> argparse.ArgumentParser:
 
     _add_walk(commands)
 
+    _add_inspect(commands)
     _add_fetch(commands)
 
     run = commands.add_parser("run", help="an API-format workflow on a ComfyUI server")
@@ -175,6 +184,10 @@ def _dispatch(arguments: argparse.Namespace) -> int:
         from .run import run
 
         return run(arguments)
+    if arguments.command == "inspect":
+        from . import inspect
+
+        return inspect.run(arguments)
     if arguments.command == "fetch":
         from . import fetch
 

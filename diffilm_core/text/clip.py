@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import gzip
+import json
+import tempfile
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +14,10 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import DiffilmError
-from .windows import PromptTokenizer, Split
+from .windows import WORD_END, PromptTokenizer, Split
 
 PREFIX = "text_model."
+MERGES = Path(__file__).parents[1] / "assets" / "clip_merges.txt.gz"
 NOT_SHAPE = ("architectures", "torch_dtype", "dtype")
 UNUSED = ("position_ids", "text_projection.weight", "logit_scale")  # in published files, not needed here
 
@@ -48,6 +53,8 @@ class TextEncoder:
         self.model = model.eval().requires_grad_(False)
         self.prompts = PromptTokenizer(tokenizer, window, pad=pad, split=split)
         self.layer = layer
+        self.system: str = getattr(model, "system", "")  # of a model that checkpoints.load_text_encoder read
+        self.fingerprint: str = getattr(model, "fingerprint", "")
 
     @classmethod
     def from_parts(
@@ -116,10 +123,10 @@ class TextEncoder:
         if self.layer == -1:
             return self.model(batch).last_hidden_state[0].float()
         hidden = self.model(batch, output_hidden_states=True).hidden_states[self.layer]
-        return _inner(self.model).final_layer_norm(hidden)[0].float()
+        return inner_model(self.model).final_layer_norm(hidden)[0].float()
 
 
-def _inner(model: nn.Module) -> Any:
+def inner_model(model: nn.Module) -> Any:
     """The module of embeddings, encoder and norm: transformers 4 wraps it in `text_model`, 5 does not."""
     return getattr(model, "text_model", model)
 
@@ -131,7 +138,7 @@ def load_text_model(state_dict: Mapping[str, Tensor], config: Mapping[str, Any])
 
     fields = {key: value for key, value in config.items() if key not in NOT_SHAPE}
     model = CLIPTextModel(CLIPTextConfig(**fields)).float()
-    inner = _inner(model)
+    inner = inner_model(model)
     given = {key.removeprefix(PREFIX): value for key, value in state_dict.items()}
     given = {key: value for key, value in given.items() if not key.endswith(UNUSED)}
     wanted = {key: value for key, value in inner.state_dict().items() if not key.endswith(UNUSED)}
@@ -154,6 +161,22 @@ def load_text_model(state_dict: Mapping[str, Tensor], config: Mapping[str, Any])
             )
     inner.load_state_dict(given, strict=False)
     return model
+
+
+@lru_cache(maxsize=1)
+def clip_tokenizer() -> Any:
+    """The tokenizer of CLIP and OpenCLIP, from OpenAI's byte-pair merges: 256 bytes, each alone and at a word's end,
+    then the merges in their order, then the start and end tokens."""
+    from transformers.convert_slow_tokenizer import bytes_to_unicode
+
+    merges = gzip.decompress(MERGES.read_bytes()).decode("utf-8").split("\n")
+    letters = list(bytes_to_unicode().values())
+    words = [*letters, *(letter + WORD_END for letter in letters), *(merge.replace(" ", "") for merge in merges)]
+    vocabulary = {word: index for index, word in enumerate([*words, "<|startoftext|>", "<|endoftext|>"])}
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder, "vocab.json").write_text(json.dumps(vocabulary), encoding="utf-8")
+        Path(folder, "merges.txt").write_text("\n".join(["#version: 0.2", *merges, ""]), encoding="utf-8")
+        return load_tokenizer(folder)
 
 
 def load_tokenizer(folder: str | Path) -> Any:
