@@ -45,6 +45,19 @@ class Audio:
             raise DiffilmError(f"audio of {float(self.duration):.2f} s: nothing at {float(start):.2f} s; start earlier")
         return Audio(self.samples[:, first : first + count], self.rate)
 
+    def resampled(self, rate: int) -> Audio:
+        """The same sound at another rate, by FFmpeg's resampler."""
+        import av
+
+        if rate == self.rate:
+            return self
+        layout = LAYOUTS[self.samples.shape[0]]
+        frame: Any = av.AudioFrame.from_ndarray(self.samples.float().contiguous().numpy(), "fltp", layout)
+        frame.sample_rate, frame.pts = self.rate, 0
+        resampler = av.AudioResampler(format="fltp", layout=layout, rate=rate)
+        parts = [*resampler.resample(frame), *resampler.resample(None)]
+        return Audio(torch.cat([torch.from_numpy(part.to_ndarray()) for part in parts], dim=1), rate)
+
     def mono(self) -> Tensor:
         """`(n,)`: the mean of its channels."""
         return self.samples.mean(dim=0)

@@ -14,12 +14,11 @@ from torch import Tensor
 
 from .. import __version__
 from ..errors import DiffilmError
-from ..frames import Audio, check_output, decode, read_audio, upscale_bicubic, write
+from ..frames import check_output, decode, read_audio, upscale_bicubic, write
 from ..frames.progress import Progress
 from ..movie.sample import SampleSettings, Size, check_settings
 from ..movie.store import ShotStore, digest_key, movie_folder
 from .blend import lerp, slerp
-from .music import RATE
 from .plan import Walk
 
 if TYPE_CHECKING:
@@ -105,12 +104,13 @@ def make_walk(
     target = check_output(out)
     if batch < 1:
         raise DiffilmError(f"batch of {batch} frames: expected at least 1; give a larger batch")
-    heard = None if music is None else _from(read_audio(music), music_start)
+    heard = None if music is None else read_audio(music)
+    if heard is not None:
+        heard = heard.cut(music_start, heard.duration)
     if heard is not None and target.suffix.lower() != ".mp4":
         raise DiffilmError(f"output {target}: a {target.suffix} has no sound, expected .mp4; rename it, or no music")
     walk = Walk.plan(prompts, seeds, frames, fps, heard)
-    beats = None if music is None else _from(read_audio(music, RATE), music_start)
-    times = walk.times(beats, smooth=smooth, margin=margin)
+    times = walk.times(heard, smooth=smooth, margin=margin)
     loaded = _load(model, device)
     settings = SampleSettings.for_model(loaded, size=size, fps=walk.fps, steps=steps, cfg=cfg, negative=negative)
     sampler = WalkSampler(loaded, settings, walk)
@@ -122,10 +122,6 @@ def make_walk(
     about = {"diffilm": __version__, "walk": {**asdict(walk), "fps": str(walk.fps)}, "model": loaded.fingerprint}
     metadata = {"title": " / ".join(walk.prompts), "comment": about}
     return write(stream, target, progress=progress, crf=crf, metadata=metadata, audio=heard)
-
-
-def _from(audio: Audio, start: float) -> Audio:
-    return audio.cut(start, audio.duration)
 
 
 def _load(model: str | Path | VideoModel | None, device: Any) -> VideoModel:

@@ -63,8 +63,7 @@ class Walk:
         """The position 0 to 1 of each frame of each leg: even, or in step with the part of the music that it lasts."""
         if music is None:
             return [torch.linspace(0, 1, count, dtype=torch.float64) for count in self.legs]
-        if music.rate != RATE:
-            raise DiffilmError(f"music of {music.rate} samples a second; expected {RATE}: read it so")
+        music = music.resampled(RATE)
         found, start = [], Fraction(0)
         for count in self.legs:
             lasts = count / self.fps

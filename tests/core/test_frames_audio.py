@@ -53,6 +53,9 @@ def test_a_file_is_read_whole(tmp_path: Path) -> None:
     assert float((found.samples - audio.samples).abs().max()) < 1e-4
     half = read_audio(tmp_path / "a.wav", 22050)
     assert half.rate == 22050 and abs(half.samples.shape[1] - 11025) <= 32
+    again = audio.resampled(22050)
+    assert again.rate == 22050 and float((again.samples[:, :11000] - half.samples[:, :11000]).abs().max()) < 1e-3
+    assert audio.resampled(44100) is audio
     assert float(half.duration) == pytest.approx(0.5, abs=0.002) and half.mono().ndim == 1
 
 
