@@ -15,6 +15,7 @@ from .samplers import (
     sample_dpmpp_2m,
     sample_euler,
     sample_euler_ancestral,
+    sample_lcm,
     sampler_for,
 )
 from .schedules import SCHEDULES, NoiseSchedule
@@ -43,6 +44,7 @@ __all__ = [
     "sample_dpmpp_2m",
     "sample_euler",
     "sample_euler_ancestral",
+    "sample_lcm",
     "sampler_for",
     "sigmas_for",
     "window_ranges",
