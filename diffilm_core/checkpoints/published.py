@@ -249,6 +249,11 @@ def size_text(size: int) -> str:
     return f"{size} bytes"
 
 
+def models_with(filename: str) -> list[str]:
+    """The names of the published models that have a file of this name."""
+    return [name for name, model in PUBLISHED.items() if any(file.filename == filename for file in model.files)]
+
+
 def where_to_get(names: Iterable[str], role: str | None = None) -> str:
     """One sentence for an empty list: the file, its size, licence and folder, and the command that brings it.
 
