@@ -53,9 +53,17 @@ class HostForward:
 
     def _forward(
         self, x: Tensor, timesteps: Tensor, context: Tensor, control: Any = None,
-        transformer_options: dict | None = None, num_video_frames: int = 1, **kwargs: Any,
+        transformer_options: dict | None = None, num_video_frames: int = 1, anchor_frames: int = 0, **kwargs: Any,
     ) -> Tensor:  # fmt: skip
         check_cancel()
+        if anchor_frames:
+            seen = torch.arange(len(x), device=x.device) % num_video_frames >= anchor_frames
+            own = {key: value[seen] if _is_rows(value, len(x)) else value for key, value in kwargs.items()}
+            count = num_video_frames - anchor_frames
+            part = self._forward(x[seen], timesteps[seen], context[seen], num_video_frames=count, **own)
+            out = part.new_zeros(len(x), *part.shape[1:])
+            out[seen] = part
+            return out
         frames = num_video_frames if x.shape[0] % num_video_frames == 0 else x.shape[0]
         clip = rearrange(x, "(b t) c h w -> b c t h w", t=frames)
         conditions = self.conditions(kwargs, frames)
@@ -73,6 +81,10 @@ class HostUNet(HostForward, UNet):
 
     def reset_temporal(self) -> None:
         """Nothing: see `HostForward`."""
+
+
+def _is_rows(value: Any, rows: int) -> bool:
+    return isinstance(value, Tensor) and value.ndim > 0 and value.shape[0] == rows
 
 
 def per_clip(values: Tensor, frames: int) -> Tensor:
@@ -101,23 +113,30 @@ def model_classes() -> SimpleNamespace:
             self.taesd_decoder_name = None
 
     class DiffilmModel(comfy.model_base.BaseModel):
-        """Batch rows are the frames of one clip; the host never splits them, except into context windows."""
+        """Batch rows are the frames of one clip; the host never splits them, except into context windows. Where the
+        conditioning says `diffilm_pictures`, each is a picture of its own.
+
+        Hosts from 0.33 put the frame before a window in front of it, for networks that only look back, and drop what
+        comes of it. Ours see a window's frames on both sides and leave it out: a window is as long as it is said to be.
+        """
 
         def extra_conds(self, **kwargs: Any) -> dict:
             out = super().extra_conds(**kwargs)
             out["num_video_frames"] = comfy.conds.CONDConstant(kwargs["noise"].shape[0])
+            out["anchor_frames"] = comfy.conds.CONDConstant(0)
             for name, default in self.model_config.unet_config["conditions"].items():
                 value = kwargs.get(CONDITION + name, default)
                 out[CONDITION + name] = comfy.conds.CONDRegular(torch.tensor([float(value)]))
+            if kwargs.get(CONDITION + "pictures"):
+                out[CONDITION + "enable_time"] = comfy.conds.CONDConstant(False)
             return out
 
         def resize_cond_for_context_window(
             self, cond_key: str, cond_value: Any, window: Any, x_in: Tensor, device: Any, **_: Any
         ) -> Any:
-            if cond_key != "num_video_frames":
-                return None
-            anchor = getattr(window, "causal_anchor_index", None) is not None
-            return comfy.conds.CONDConstant(len(window.index_list) + int(anchor))
+            anchor = int(getattr(window, "causal_anchor_index", None) is not None)
+            resized = {"num_video_frames": len(window.index_list) + anchor, "anchor_frames": anchor}
+            return comfy.conds.CONDConstant(resized[cond_key]) if cond_key in resized else None
 
     class DiffilmConfig(comfy.supported_models_base.BASE):
         unet_extra_config: dict = {}
@@ -204,6 +223,7 @@ def make_unet_model(
     sigmas: Tensor | None = None,
     conditions: Mapping[str, float] | None = None,
     memory: float = 1.0,
+    dtype: torch.dtype | None = None,
     unet_class: type = HostUNet,
     model_class: type | None = None,
 ) -> Any:
@@ -213,7 +233,8 @@ def make_unet_model(
     prediction: a name of PREDICTIONS. sampling: the host's `sampling_settings` (timesteps, sigma_max ...);
     sigmas: the noise levels themselves, where the host has no such schedule. conditions: numbers that the network
     reads from a conditioning, with defaults. memory: the host's `memory_usage_factor`, 1 being 10,486 numbers a latent
-    position. unet_class: `HostForward` before a core network; model_class: a subclass of `model_classes().Model`.
+    position. dtype: how the weights are kept; None leaves it to the host. unet_class: `HostForward` before a core
+    network; model_class: a subclass of `model_classes().Model`.
     """
     import comfy.model_base
     import comfy.model_patcher
@@ -225,7 +246,7 @@ def make_unet_model(
     load_device, offload_device = mm.get_torch_device(), mm.unet_offload_device()
     supported = list(config.supported_inference_dtypes)
     size, stored = sum(value.numel() for value in weights.values()), next(iter(weights.values())).dtype
-    dtype = mm.unet_dtype(model_params=size, supported_dtypes=supported, weight_dtype=stored)
+    dtype = dtype or mm.unet_dtype(model_params=size, supported_dtypes=supported, weight_dtype=stored)
     config.set_inference_dtype(dtype, mm.unet_manual_cast(dtype, load_device, supported))
     model = config.get_model()
     if sigmas is not None:

@@ -24,7 +24,7 @@ STEM = "input_blocks.0.1."
 STEM_HEADS = 8
 
 _OVER_TIME = "over_time."
-_TIME_LAYER = re.compile(r"(?:input_blocks\.\d+|output_blocks\.\d+|middle_block)\.2\.(?:norm|proj_|transformer_blocks)")
+TIME_LAYER = re.compile(r"(?:input_blocks\.\d+|output_blocks\.\d+|middle_block)\.2\.(?:norm|proj_|transformer_blocks)")
 
 
 def moved_name(name: str) -> str:
@@ -68,7 +68,7 @@ def config(tensors: Mapping[str, Tensor]) -> UNetConfig:
     if inner is None or inner.shape[0] % STEM_HEADS:
         raise DiffilmError(f"a ModelScope UNet without a usable {STEM}proj_in.weight; get the file again")
     head_dim = inner.shape[0] // STEM_HEADS
-    image = {n: t for n, t in tensors.items() if not n.startswith(STEM) and not _TIME_LAYER.match(n)}
+    image = {n: t for n, t in tensors.items() if not n.startswith(STEM) and not TIME_LAYER.match(n)}
     found = unet_config(image, head_dim=head_dim)
     return replace(found, temporal="modelscope", temporal_options={"head_dim": head_dim})
 

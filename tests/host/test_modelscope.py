@@ -1,0 +1,76 @@
+"""Proves that ModelScope in a real ComfyUI is the core's: samplers, its own DDIM, LoRAs, context windows."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+from hostkit import PACK, host_python
+
+
+def run_inside(host_path: Path, *flags: str) -> dict:
+    script = Path(__file__).parent / "inside_modelscope.py"
+    done = subprocess.run(
+        [host_python(host_path), str(script), str(host_path), str(PACK), *flags],
+        cwd=host_path, capture_output=True, text=True, timeout=1000, env={**os.environ, "PYTHONUNBUFFERED": "1"},
+    )  # fmt: skip
+    line = next((line for line in done.stdout.splitlines() if line.startswith("FIGURES ")), None)
+    assert line is not None, done.stdout[-3000:] + done.stderr[-5000:]
+    return json.loads(line.removeprefix("FIGURES "))
+
+
+@pytest.fixture(scope="module")
+def figures(host_path: Path) -> dict:
+    return run_inside(host_path)
+
+
+def figure(figures: dict, name: str) -> dict:
+    found = figures[name]
+    assert "error" not in found, found["error"]
+    assert found["complaints"] == []
+    return found
+
+
+def test_the_hosts_ksampler_is_our_sampler(figures: dict) -> None:
+    found = figure(figures, "sampler")
+    assert all(found[name] <= 1e-4 for name in ("euler normal", "dpmpp_2m karras", "euler ddim_uniform"))
+
+
+def test_noise_levels_are_equal(figures: dict) -> None:
+    assert figure(figures, "sigmas")["relative"] == 0
+
+
+def test_fifty_published_steps_through_the_host(figures: dict) -> None:
+    found = figure(figures, "ddim")
+    assert found["scale"] > 1
+    assert found["relative"] <= 1e-4 and found["video_to_video"] <= 1e-4
+    assert found["hosts_own"] > 1e-3  # what the node is there for
+
+
+@pytest.mark.parametrize("style", ["kohya", "kohya_diffusers", "diffusers"])
+def test_loras_reach_every_layer_they_name(figures: dict, style: str) -> None:
+    found = figure(figures, "lora")[style]
+    assert found["patched"] == found["layers"] > 100
+    assert found["change_1"] > 1e-3 and found["key_changes"]
+    assert found["change_0"] < 1e-5  # 0.8.0 puts weights back elsewhere in memory, which rounds otherwise
+
+
+def test_context_windows_at_their_defaults_are_ours(figures: dict) -> None:
+    found = figure(figures, "context_windows")
+    assert found["frames"] == 3 * found["length"] and found["relative"] <= 1e-4
+
+
+def test_easycache_leaves_calls_out(figures: dict) -> None:
+    found = figure(figures, "easycache")
+    assert found["finite"] and 0 < found["calls"] < 12
+
+
+@pytest.mark.parametrize(("dtype", "limit"), [("bf16", 0.05), ("fp8_e4m3fn", 0.2)])
+def test_low_precision_weights_come_close(host_path: Path, dtype: str, limit: float) -> None:
+    found = figure(run_inside(host_path, f"--{dtype}-unet"), "dtype")
+    names = {"bf16": "torch.bfloat16", "fp8_e4m3fn": "torch.float8_e4m3fn"}
+    assert found["dtype"] == names[dtype] and found["scale"] > 0.1
+    assert 1e-4 < found["relative"] < limit
