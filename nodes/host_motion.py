@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import os
 from functools import lru_cache
 from typing import Any
@@ -25,7 +24,8 @@ from ..diffilm_core.models.motion import (
 from . import host
 from .host_models import CONDITION, HostUNet, model_classes
 
-FOLDERS = {"animatediff_models": (), "animatediff_motion_lora": ()}
+MOTION_FOLDERS = ("animatediff_models",)
+LORA_FOLDERS = ("animatediff_motion_lora", "loras")
 SUFFIXES = {".safetensors", ".ckpt", ".pth", ".bin"}
 SCALE = CONDITION + "motion_scale"
 SCHEDULES = ("as trained", "of the image model")
@@ -66,25 +66,28 @@ def _model_class() -> Any:
 
 def register_folders() -> None:
     """The folders of AnimateDiff's files under models/, which extra_model_paths.yaml may name too."""
-    for name in FOLDERS:
+    for name in (*MOTION_FOLDERS, LORA_FOLDERS[0]):
         folder_paths.add_model_folder_path(name, os.path.join(folder_paths.models_dir, name))
         paths, extensions = folder_paths.folder_names_and_paths[name]
         folder_paths.folder_names_and_paths[name] = (paths, set(extensions) | SUFFIXES)
 
 
-def files(folder: str) -> list[str]:
-    """The names of the files in that folder of models; DiffilmError-free, for a combo."""
-    if folder not in folder_paths.folder_names_and_paths:
-        return []
-    return list(folder_paths.get_filename_list(folder))
+def files(folders: tuple[str, ...]) -> list[str]:
+    """The names of the files in these folders of models."""
+    known = [name for name in folders if name in folder_paths.folder_names_and_paths]
+    return list(dict.fromkeys(name for folder in known for name in folder_paths.get_filename_list(folder)))
 
 
-def file_path(folder: str, name: str) -> str:
-    """The path of a file that `files` gave. Raises DiffilmError."""
-    path = folder_paths.get_full_path(folder, name)
-    if path is None:
-        raise DiffilmError(f"{name!r} is not there: put it into models/{folder}")
-    return path
+def find_file(name: str, folders: tuple[str, ...]) -> str | None:
+    """The path of a file that `files` gave, or None where it is gone."""
+    known = [folder for folder in folders if folder in folder_paths.folder_names_and_paths]
+    return next((path for folder in known if name and (path := folder_paths.get_full_path(folder, name))), None)
+
+
+def file_stamp(name: str, folders: tuple[str, ...]) -> str:
+    """Changes when the file does."""
+    path = find_file(name, folders)
+    return f"{path} {os.stat(path).st_mtime_ns}" if path else name
 
 
 def _image_weights(model: Any) -> dict[str, Tensor]:
@@ -117,7 +120,8 @@ def apply_motion(
     weights = _image_weights(model)
     dtype = base.manual_cast_dtype or base.get_dtype()
     weights |= {name: tensor.to(model.offload_device, dtype) for name, tensor in motion.tensors().items()}
-    config = copy.copy(base.model_config)
+    config = object.__new__(type(base.model_config))  # not copy.copy: it answers None to every name that it lacks
+    config.__dict__.update(base.model_config.__dict__)
     config.unet_config = {**config.unet_config, "core": with_motion(image, motion.config), "conditions": {}}
     if schedule == SCHEDULES[0]:
         config.sampling_settings = {**config.sampling_settings, "beta_schedule": "sqrt_linear"}

@@ -26,7 +26,7 @@ from diffilm_core.sampling import (
 
 SCHEDULE = NoiseSchedule.create()
 SIGMAS = sigmas_for(SCHEDULE, 8)
-STOCHASTIC = ["euler_ancestral"]
+STOCHASTIC = ["euler_ancestral", "lcm"]
 names = pytest.mark.parametrize("name", list(SAMPLERS))
 
 

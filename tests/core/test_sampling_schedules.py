@@ -83,7 +83,7 @@ def test_cosine_is_the_formula() -> None:
 
 
 @settings(deadline=None, max_examples=200)
-@given(schedules, st.integers(1, 120), st.sampled_from(list(SPACINGS)))
+@given(schedules, st.integers(1, 120), st.sampled_from([name for name in SPACINGS if name != "lcm"]))
 def test_spacings_descend_to_zero(schedule: NoiseSchedule, steps: int, spacing: str) -> None:
     sigmas = sigmas_for(schedule, steps, spacing)
     extra = 1 if spacing.startswith("ddim") and steps > 1 else 0
@@ -96,7 +96,7 @@ def test_spacings_descend_to_zero(schedule: NoiseSchedule, steps: int, spacing: 
 
 
 @settings(deadline=None, max_examples=200)
-@given(st.integers(1, 60), st.sampled_from(list(SPACINGS)), st.floats(0.1, 0.999))
+@given(st.integers(1, 60), st.sampled_from([name for name in SPACINGS if name != "lcm"]), st.floats(0.1, 0.999))
 def test_denoise_keeps_the_steps_and_lowers_the_start(steps: int, spacing: str, denoise: float) -> None:
     schedule = ALL["scaled_linear", False]
     sigmas = sigmas_for(schedule, steps, spacing, denoise)
