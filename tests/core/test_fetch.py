@@ -272,3 +272,34 @@ def test_a_record_that_is_none_is_passed_over(tmp_path: Path) -> None:
     for text in ("", "[]", json.dumps({"size": 1})):
         record_path(file).write_text(text)
         assert read_record(file) is None
+
+
+def test_the_readme_has_every_published_file() -> None:
+    text = (Path(__file__).absolute().parents[2] / "README.md").read_text("utf-8")
+    rows = [line for line in text.splitlines() if line.startswith("| ")]
+    for name, model in PUBLISHED.items():
+        own = [row for row in rows if f"`{name}`" in row and model.licence.name in row]
+        assert own, name
+        for file in model.files:
+            assert any(f"`{file.folder}`" in row for row in own), file.target
+            named = [row for row in own if f"`{file.filename}`" in row]
+            assert all(size_text(file.size) in row for row in named)
+            assert named or len(model.files) > 3 or name.startswith("animatediff-lora-"), file.filename
+
+
+def test_inspect_verifies(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    import torch
+
+    from tests.published import modelscope
+
+    file = tmp_path / "weights.pth"
+    torch.save(modelscope.original(modelscope.native()), file)
+    assert main(["inspect", "--verify", str(file)]) == 0
+    said = capsys.readouterr().out
+    assert "ModelScope" in said and "checksums" in said
+    data = bytearray(file.read_bytes())
+    data[len(data) // 2] ^= 255
+    for broken in (data, data[: len(data) // 2]):
+        file.write_bytes(broken)
+        assert main(["inspect", "--verify", str(file)]) == 2
+        assert str(file) in capsys.readouterr().err
