@@ -30,9 +30,9 @@ def _header(path: Path) -> dict[str, dict]:
         try:
             header = json.loads(file.read(length))
             ends = [entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__"]
-        except (ValueError, TypeError, KeyError, IndexError, AttributeError) as error:
+            expected = 8 + length + max(ends, default=0)
+        except (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError) as error:
             raise DiffilmError(f"{path} is no safetensors file (header is not valid): get it again") from error
-    expected = 8 + length + max(ends, default=0)
     if size != expected:
         raise DiffilmError(f"{path} is truncated or altered: {size} bytes, its header says {expected}; get it again")
     return header

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from ..errors import DiffilmError
 from .layout import ROLES, SYSTEMS, Layout
 from .layouts import LAYOUTS
-from .source import Checkpoint, Source, open_source
+from .source import Checkpoint, Source, one_line, open_source
 
 # what a layout's code meets when the names and shapes that it is given are no model's
 MALFORMED = (KeyError, IndexError, ValueError, TypeError, AttributeError, RuntimeError, ZeroDivisionError,
@@ -108,6 +108,7 @@ def main_dtype(tensors: Mapping[str, Tensor]) -> torch.dtype:
     return count.most_common(1)[0][0] if count else torch.float32
 
 
+@one_line()
 def inspect(source: Source) -> CheckpointInfo:
     """What a source holds, without reading a weight. Raises DiffilmError where it is not readable or not known."""
     checkpoint = open_source(source, meta=True)

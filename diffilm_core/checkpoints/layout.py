@@ -25,7 +25,7 @@ SYSTEMS = {
     "sd1": "Stable Diffusion 1.x",
     "sd2": "Stable Diffusion 2.x",
 }
-IMAGE_SYSTEMS = ("sd1", "sd2")
+VIDEO_SYSTEMS = ("diffilm", "modelscope", "svd", "vdm")  # whose UNets make clips by themselves
 
 
 @dataclass(frozen=True)

@@ -15,13 +15,14 @@ from ..models.attention import AttentionFunction, sdpa_attention
 from ..text.clip import TextEncoder, clip_tokenizer, load_tokenizer
 from .inspect import built, configured, described, differences, main_dtype, matches
 from .layout import ROLES, SYSTEMS, Layout
-from .source import Checkpoint, Source, open_source
+from .source import Checkpoint, Source, one_line, open_source
 
 FLOAT8 = tuple(getattr(torch, name) for name in dir(torch) if name.startswith("float8_"))
 SAMPLES = 1024  # numbers of each tensor that a fingerprint reads
 ORDINARY = (torch.float32, torch.float16, torch.bfloat16)
 
 
+@one_line()
 def load_part(
     source: Source,
     role: str,
@@ -57,7 +58,7 @@ def load_part(
     fingerprint = fingerprint_of(tensors)
     target = dtype or (None if operations else _ordinary(main_dtype(tensors), device))
     _fill(module, tensors, target, device)
-    module.eval().requires_grad_(False)
+    module.eval()
     if hasattr(module, "dtype") and not isinstance(getattr(type(module), "dtype", None), property):
         setattr(module, "dtype", target)  # noqa: B010
     for name, value in (("system", layout.system), ("layout", layout.name), ("fingerprint", fingerprint)):
@@ -78,6 +79,7 @@ def load_vae(source: Source, **options: Any) -> nn.Module:
     return load_part(source, "vae", **options)
 
 
+@one_line()
 def load_text_encoder(
     source: Source, *, tokenizer: str | Path | None = None, layer: int | None = None, **options: Any
 ) -> TextEncoder:
@@ -111,6 +113,7 @@ def load_image_encoder(source: Source, **options: Any) -> nn.Module:
     return load_part(source, "image_encoder", **options)
 
 
+@one_line()
 def load_motion(source: Source, **options: Any) -> nn.Module:
     """A motion model, or a LoRA for one; options and errors: those of `load_part`."""
     checkpoint = open_source(source)
@@ -132,6 +135,13 @@ def _found(checkpoint: Checkpoint, role: str) -> tuple[Layout, dict[str, Tensor]
 
 def _check_names(module: nn.Module, tensors: Mapping[str, Tensor], layout: Layout, label: str) -> None:
     missing, unexpected = differences(module, tensors)
+    kinds = module.state_dict()
+    strange = [n for n, t in tensors.items() if n in kinds and kinds[n].is_floating_point() != t.is_floating_point()]
+    if strange and not missing and not unexpected:
+        raise DiffilmError(
+            f"{label} keeps {strange[0]} and {len(strange) - 1} more as {tensors[strange[0]].dtype}, expected floating "
+            "point numbers: get the model unquantized"
+        )
     if missing or unexpected:
         wrong = [f"missing {name}" for name in missing] + [f"unexpected {name}" for name in unexpected]
         more = f" and {len(wrong) - 3} more" if len(wrong) > 3 else ""
@@ -179,7 +189,7 @@ def _fill(
     for name in list(tensors):
         tensor = tensors[name]
         tensors[name] = tensor.to(device=device, dtype=dtype if tensor.is_floating_point() else None)
-    module.load_state_dict(tensors, assign=True)
+    module.requires_grad_(False).load_state_dict(tensors, assign=True)
     module.to(device)
     left = [name for name, tensor in (*module.named_parameters(), *module.named_buffers()) if tensor.is_meta]
     if left:

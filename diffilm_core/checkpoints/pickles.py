@@ -63,7 +63,18 @@ def read_pickle(path: Path, *, meta: bool = False) -> dict[str, Tensor]:
         raise DiffilmError(
             f"{path} is truncated or no weights of torch ({path.stat().st_size} bytes): get it again"
         ) from error
-    return _flat(loaded)
+    tensors = _flat(loaded)
+    for name, tensor in tensors.items():
+        _check_storage(path, name, tensor)
+    return tensors
+
+
+def _check_storage(path: Path, name: str, tensor: Tensor) -> None:
+    """DiffilmError for a tensor that is no plain array, or claims more numbers than the file holds for it."""
+    if tensor.layout is not torch.strided or tensor.is_quantized:
+        raise DiffilmError(f"{path} keeps {name} sparse or quantized, expected plain numbers: get another file of it")
+    if tensor.numel() * tensor.element_size() > tensor.untyped_storage().nbytes():
+        raise DiffilmError(f"{path} claims {tensor.numel()} numbers for {name} and holds fewer: get it again")
 
 
 def _load(path: Path, where: str) -> Any:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,21 @@ from .pickles import SUFFIXES, read_pickle
 
 Source = str | Path | Mapping[str, Tensor]
 
+LONGEST = 500  # characters of an error
 INDEX = ".index.json"
 WEIGHT_STEMS = ("diffusion_pytorch_model", "model", "pytorch_model", "open_clip_model", "open_clip_pytorch_model")
 # part of a diffusers pipeline: the folder, which becomes its tensors' prefix
 PARTS = ("unet", "vae", "text_encoder", "image_encoder", "motion_adapter")
+
+
+@contextmanager
+def one_line() -> Iterator[None]:
+    """DiffilmErrors come out as one line of at most 500 characters, whatever a file calls its tensors."""
+    try:
+        yield
+    except DiffilmError as error:
+        text = " ".join("".join(c if c.isprintable() else " " for c in str(error)).split())
+        raise DiffilmError(text if len(text) <= LONGEST else f"{text[:LONGEST]} ...") from error.__cause__
 
 
 class Checkpoint(dict[str, Tensor]):
@@ -47,11 +59,13 @@ def open_source(source: Source, *, meta: bool = False) -> Checkpoint:
     if isinstance(source, Checkpoint):
         found = source.copy()
     elif isinstance(source, Mapping):
-        found = Checkpoint({k: v for k, v in source.items() if isinstance(v, Tensor)}, "the state dict")
+        found = Checkpoint(
+            {k: v for k, v in source.items() if isinstance(k, str) and isinstance(v, Tensor)}, "the state dict"
+        )
     elif isinstance(source, (str, Path)):
         found = _open_path(Path(source), meta)
     else:
-        raise DiffilmError(f"a {type(source).__name__} was given as a model: give a path or a state dict")
+        raise DiffilmError(f"{source!r:.80} given as a model: give a path or a state dict")
     if not found:
         raise DiffilmError(f"{found.label} holds no tensors: give the weights of a model")
     if meta:

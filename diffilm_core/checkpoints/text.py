@@ -22,6 +22,7 @@ OPEN_CLIP_MARK, MARK = "transformer.resblocks.0.attn.in_proj_weight", "embedding
 INNER = "text_model."
 HABITS = ("layer", "pad")
 HEAD_DIM = 64
+MAX_POSITIONS = 1 << 16
 CLIP_L_WIDTH = 768
 OPEN_CLIP_LAYERS = 24  # of ViT-H, of which Stable Diffusion 2.x leaves the last
 
@@ -108,13 +109,16 @@ def _fields_of(tensors: Mapping[str, Tensor]) -> dict[str, Any]:
 def config(tensors: Mapping[str, Tensor]) -> dict[str, Any]:
     """The fields of CLIPTextConfig for these tensors; `layer` and `pad` as TextEncoder's."""
     vocabulary, width = tensors[MARK].shape
+    positions = tensors["embeddings.position_embedding.weight"].shape[0]
+    if positions > MAX_POSITIONS:
+        raise DiffilmError(f"a text encoder for {positions} tokens; expected at most {MAX_POSITIONS} (CLIP's has 77)")
     return {
         "vocab_size": vocabulary,
         "hidden_size": width,
         "intermediate_size": tensors["encoder.layers.0.mlp.fc1.weight"].shape[0],
         "num_hidden_layers": len({n.split(".")[2] for n in tensors if n.startswith("encoder.layers.")}),
         "num_attention_heads": max(1, width // HEAD_DIM),
-        "max_position_embeddings": tensors["embeddings.position_embedding.weight"].shape[0],
+        "max_position_embeddings": positions,
         "bos_token_id": vocabulary - 2,
         "eos_token_id": vocabulary - 1,
         "layer": -1,
