@@ -4,26 +4,46 @@ from __future__ import annotations
 
 from comfy_api.latest import ComfyExtension, io
 
-from . import host
+from . import host, host_motion
+from .ddim import DDIM
 from .decode import DecodeVideo
+from .image_to_video import ImageToVideo, LoadImageToVideo
 from .latent import EmptyLatent
 from .load import LoadModel
+from .load_video import LoadVAE, LoadVideoUNet
+from .motion import ApplyMotion, MotionLoraNode
 from .movie import WriteMovie
 from .sample import FilmStoryboard
 from .stages import InterpolateVideo, UpscaleVideo
 from .story import StorySplitter
 from .text import TextEncode
+from .travel import PromptTravelNode
+from .vdm import EmptyPixels, EncodeCaption, LoadVDM, SaveGif
+from .walk import PromptWalk
 
 NODES: list[type[io.ComfyNode]] = [
     LoadModel,
+    LoadVideoUNet,
+    LoadVAE,
     StorySplitter,
     TextEncode,
     EmptyLatent,
+    DDIM,
+    ApplyMotion,
+    MotionLoraNode,
+    LoadImageToVideo,
+    ImageToVideo,
     FilmStoryboard,
     DecodeVideo,
     InterpolateVideo,
     UpscaleVideo,
     WriteMovie,
+    PromptTravelNode,
+    PromptWalk,
+    LoadVDM,
+    EncodeCaption,
+    EmptyPixels,
+    SaveGif,
 ]
 
 
@@ -33,5 +53,6 @@ class Diffilm(ComfyExtension):
 
 
 async def comfy_entrypoint() -> Diffilm:
+    host_motion.register_folders()
     host.register_folders()  # not in on_load, which ComfyUI 0.8.0 does not call
     return Diffilm()

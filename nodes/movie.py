@@ -16,7 +16,7 @@ from ..diffilm_core.frames.write import H264
 from . import host
 from .store import open_store
 from .types import CATEGORY
-from .video import derived_key, key_of, stream_of
+from .video import audio_of, derived_key, key_of, stream_of
 
 
 class WriteMovie(io.ComfyNode):
@@ -42,12 +42,16 @@ class WriteMovie(io.ComfyNode):
                     "crf", default=18, min=0, max=51,
                     tooltip="Quality of the H.264 file: 0 is the best and largest, 51 the worst and smallest.",
                 ),
+                io.Audio.Input("audio", optional=True, tooltip="Sound for the whole movie, cut where it ends."),
             ],
             outputs=[io.Video.Output(display_name="video", tooltip="The finished movie.")],
         )  # fmt: skip
 
     @classmethod
-    def execute(cls, videos: list[Any], movie: list[str], crf: list[int]) -> io.NodeOutput:
+    def execute(
+        cls, videos: list[Any], movie: list[str], crf: list[int], audio: list[Any] | None = None
+    ) -> io.NodeOutput:
+        sound = audio_of((audio or [None])[0])
         store = open_store(movie[0])
         streams = [stream_of(video) for video in videos]
         whole = stages.concat(streams)
@@ -66,19 +70,20 @@ class WriteMovie(io.ComfyNode):
                     segments.append(store.segment(key) or store.put_segment(key, write))
                 done += stream.frames
                 progress("write", done, whole.frames)
-            out = stages.concat_files(segments, Path(out_folder, name), metadata=cls._metadata())
+            out = stages.concat_files(segments, Path(out_folder, name), metadata=metadata_of(cls), audio=sound)
         saved = ui.SavedResult(name, subfolder, io.FolderType.output)
         return io.NodeOutput(InputImpl.VideoFromFile(str(out)), ui=ui.PreviewVideo([saved]))
 
-    @classmethod
-    def _metadata(cls) -> dict[str, str]:
-        """The workflow in the file, so that dropping it on the canvas opens it, unless the host was told not to."""
-        if host.metadata_disabled():
-            return {}
-        found = {} if cls.hidden.extra_pnginfo is None else dict(cls.hidden.extra_pnginfo)
-        if cls.hidden.prompt is not None:
-            found["prompt"] = cls.hidden.prompt
-        return {key: json.dumps(value) for key, value in found.items()}
+
+def metadata_of(node: type[io.ComfyNode]) -> dict[str, str]:
+    """The workflow for an output node's file, so that dropping it on the canvas opens it, unless the host was told not
+    to."""
+    if host.metadata_disabled():
+        return {}
+    found = {} if node.hidden.extra_pnginfo is None else dict(node.hidden.extra_pnginfo)
+    if node.hidden.prompt is not None:
+        found["prompt"] = node.hidden.prompt
+    return {key: json.dumps(value) for key, value in found.items()}
 
 
 def _shifted(progress: host.Progress, start: int, total: int) -> Any:

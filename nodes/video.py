@@ -16,7 +16,7 @@ from typing import Any
 from comfy_api.latest import Input, InputImpl, Types
 
 from ..diffilm_core import frames
-from ..diffilm_core.frames import FrameStream
+from ..diffilm_core.frames import Audio, FrameStream
 from . import host
 
 SPOOL_CRF = 10
@@ -174,3 +174,8 @@ def derived_key(key: str | None, *settings: Any) -> str | None:
     if key is None:
         return None
     return hashlib.sha256("\n".join([key, *map(repr, settings)]).encode()).hexdigest()
+
+
+def audio_of(value: dict | None) -> Audio | None:
+    """The host's AUDIO (the first of its batch, two channels at most), or None where nothing is connected."""
+    return None if value is None else Audio(value["waveform"][0, :2].float().cpu(), int(value["sample_rate"]))

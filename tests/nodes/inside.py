@@ -341,6 +341,59 @@ def check_model_files() -> None:
         raise AssertionError
 
 
+def check_prompt_travel() -> None:
+    """A text a frame; prompts of unlike length are filled with the empty one."""
+    schedule = "0: four / 4: sixsix"
+    positive, negative = run("DiffilmPromptTravel", clip=Clip(), schedule=schedule, negative="x", frames=6, blend=2)
+    assert positive[0][0][:, 0, 0].tolist() == [4, 4, 4, 5, 6, 6] and positive[0][1] == {"diffilm_fps": 8.0}
+    assert negative[0][0].shape == (1, 4, 8)
+    long = type("Long", (Clip,), {})()
+    long.encode_from_tokens_scheduled = lambda text, add_dict: [
+        [torch.full((1, 8 if len(text) == 6 else 4, 8), float(len(text))), {"pooled_output": torch.ones(1, 3)}]
+    ]
+    context, values = run("DiffilmPromptTravel", clip=long, schedule=schedule, frames=6, blend=2)[0][0]
+    assert context.shape == (6, 8, 8) and values["pooled_output"].shape == (6, 3)
+    assert context[0, :, 0].tolist() == [4] * 4 + [0] * 4 and context[5, :, 0].tolist() == [6] * 8
+    fails("frame 4 of a clip of 4 frames", "DiffilmPromptTravel", clip=Clip(), schedule=schedule, frames=4)
+    assert "empty prompt" in NODES["DiffilmPromptTravel"].validate_inputs(schedule="0:", frames=4, blend=0)
+
+
+def check_prompt_walk() -> None:
+    size = {"width": 32, "height": 16}
+    lists = run("DiffilmPromptWalk", clip=Clip(), prompts="a\n\nbbb", seeds="5 6", frames=5, batch=3, **size)
+    positive, negative, noise, latent = lists
+    assert [len(part[0][0]) for part in positive] == [3, 2] == [len(part["samples"]) for part in latent]
+    assert positive[0][0][0][:, 0, 0].tolist() == [1, 1.5, 2] and latent[0]["samples"].shape[2:] == (2, 4)
+    assert positive[0][0][1]["diffilm_pictures"] and negative[0][1]["diffilm_pictures"]
+    drawn = torch.cat([each.generate_noise(part) for each, part in zip(noise, latent, strict=True)])
+    wanted = torch.randn(1, 8, 2, 4, generator=torch.Generator().manual_seed(5))
+    assert torch.equal(drawn[:1], wanted) and drawn.shape == (5, 8, 2, 4) and 0.5 < float(drawn.std()) < 1.5
+    music = {"waveform": torch.randn(1, 2, 8000), "sample_rate": 8000}
+    timed = run("DiffilmPromptWalk", clip=Clip(), prompts="a\nb", seeds="", frames=0, fps=6.0, audio=music)
+    assert len(timed[0][0][0][0]) == 6
+    fails("no music", "DiffilmPromptWalk", clip=Clip(), frames=0)
+    fails("whole numbers", "DiffilmPromptWalk", clip=Clip(), seeds="one")
+    fails("3 prompts", "DiffilmPromptWalk", clip=Clip(), seeds="1, 2")
+
+
+def check_sound_and_gif() -> None:
+    clip = run("DiffilmDecodeVideo", vae=Vae(), latent=clip_latents(), fps=8.0, batch=4)[0]
+    music = {"waveform": torch.zeros(1, 2, 44100), "sample_rate": 44100}
+    for node in ("DiffilmWriteMovie", "DiffilmSaveGIF"):
+        NODES[node].hidden = SimpleNamespace(prompt={"1": {}}, extra_pnginfo=None)
+    made = run("DiffilmWriteMovie", videos=[clip], movie=["heard"], crf=[18], audio=[music])[0]
+    assert float(frames.read_audio(made.path).duration) > 0.7
+    run("DiffilmSaveGIF", video=clip, name="short", frame_ms=120)
+    assert frames.read(work / "output/short_00001_.gif").fps == 25 / frames.as_fps(3)
+
+
+def check_vdm_files() -> None:
+    assert "No weights of Video Diffusion Models" in NODES["DiffilmLoadVDM"].validate_inputs("gone.pt")
+    assert "google-bert/bert-base-cased (436 MB" in NODES["DiffilmEncodeCaption"].validate_inputs("gone")
+    fails("'gone.pt' is not there", "DiffilmLoadVDM", model_name="gone.pt")
+    assert run("DiffilmEmptyPixels", frames=3, width=16, height=8)[0]["samples"].shape == (3, 3, 8, 16)
+
+
 def check_digest() -> None:
     one = {"b": [1, 2.0, "x"], "a": torch.arange(3), "f": check_digest}
     two = {"f": check_digest, "a": torch.arange(3), "b": [1, 2.0, "x"]}

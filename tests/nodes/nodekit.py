@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
-DYNAMIC = {"DiffilmLoadModel.model_name", "DiffilmFilmStoryboard.sampler_name", "DiffilmFilmStoryboard.scheduler"}
+DYNAMIC = {
+    "DiffilmApplyMotion.motion_model",
+    "DiffilmMotionLoRA.lora_name",
+    "DiffilmLoadModel.model_name",
+    "DiffilmLoadImageToVideo.model_name",
+    "DiffilmLoadVideoUNet.unet_name",
+    "DiffilmLoadVAE.vae_name",
+    "DiffilmFilmStoryboard.sampler_name",
+    "DiffilmFilmStoryboard.scheduler",
+    "DiffilmLoadVDM.model_name",
+    "DiffilmEncodeCaption.bert",
+}
 """Lists that depend on the machine or on the host's version."""
 KEPT = ("default", "min", "max", "step", "multiline")
 
