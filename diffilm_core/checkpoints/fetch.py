@@ -7,6 +7,7 @@ goes on where it stopped; it gets its own name once its size and hash are the hu
 from __future__ import annotations
 
 import errno
+import glob
 import io
 import os
 import shutil
@@ -135,6 +136,8 @@ def _bring(remote: Remote, target: Path, progress: Progress | None) -> None:
             ) from error
         os.replace(part, target)
         write_record(target, remote.record)
+        for older in target.parent.glob(f".{glob.escape(target.name)}.*.part"):
+            older.unlink()
     except OSError as error:
         raise DiffilmError(
             f"cannot write {target} ({error.strerror or error}): expected a writable folder with room; free space, or "
@@ -147,6 +150,7 @@ class _Counted(io.FileIO):
 
     def __init__(self, path: Path, stage: str, size: int, progress: Progress | None) -> None:
         super().__init__(path, "ab")
+        _lock(self)
         if self.tell() > size:
             self.truncate(0)
         self.stage, self.size, self.progress = stage, size, progress
@@ -160,6 +164,21 @@ class _Counted(io.FileIO):
         if self.progress is not None:
             self.progress(self.stage, self.tell(), self.size)
         return done
+
+
+def _lock(file: io.FileIO) -> None:
+    """Keeps the file to this process until it is closed, where the system can; DiffilmError where it is taken."""
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        return
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        file.close()
+        raise DiffilmError(f"another process is downloading {file.name}: wait for it, or end it") from error
+    except OSError:  # a file system without locks
+        return
 
 
 def _hub() -> Any:

@@ -111,12 +111,31 @@ def test_an_interrupted_download_goes_on_where_it_stopped(hub: Hub, tmp_path: Pa
     assert path.read_bytes() == WEIGHTS and not list(tmp_path.rglob("*.part"))
 
 
+def test_large_files_come_from_the_host_that_the_hub_points_to(
+    hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_TOKEN", "hf_secret")
+    hub.cdn, hub.cut = True, 30_000
+    assert fetch(MODEL, tmp_path)[0].read_bytes() == WEIGHTS
+    assert hub.tokens == {"127.0.0.1"}, "a token is for the hub alone"
+
+
+def test_two_downloads_of_one_file_do_not_mix(hub: Hub, tmp_path: Path) -> None:
+    def again(stage: str, done: int, total: int, message: str = "") -> None:
+        if stage == "fetching model.bin":
+            with pytest.raises(DiffilmError, match="another"):
+                fetch(MODEL, tmp_path)
+
+    assert fetch(MODEL, tmp_path, progress=again)[0].read_bytes() == WEIGHTS
+
+
 def test_a_hub_without_ranges_starts_again(hub: Hub, tmp_path: Path) -> None:
     hub.ranges = False
     part = tmp_path / "diffusion_models" / f".model.bin.{hub.digest('someone/model/sub/weights.bin')[:12]}.part"
     part.parent.mkdir()
     part.write_bytes(WEIGHTS[:500])
-    assert fetch(MODEL, tmp_path)[0].read_bytes() == WEIGHTS
+    part.with_name(".model.bin.0123456789ab.part").write_bytes(b"of an older version")
+    assert fetch(MODEL, tmp_path)[0].read_bytes() == WEIGHTS and not list(tmp_path.rglob("*.part"))
 
 
 def test_another_content_than_the_hub_says_is_refused(hub: Hub, tmp_path: Path) -> None:
