@@ -14,7 +14,7 @@ from torch import Tensor
 from ..errors import DiffilmError
 
 SUFFIXES = (".ckpt", ".pth", ".pt", ".bin")
-STATE = "state_dict"
+STATE, OPTIMIZER = "state_dict", "opt"
 DEPTH = 4  # of dicts in dicts that are looked into
 
 _GLOBAL = re.compile(r"GLOBAL ([\w.]+)")
@@ -100,16 +100,12 @@ def _flat(loaded: Any) -> dict[str, Tensor]:
         if isinstance(loaded.get(STATE), Mapping):
             loaded = loaded[STATE]
             continue
-        inner = {key: value for key, value in loaded.items() if isinstance(value, Mapping) and _holds_tensors(value)}
-        if len(inner) == 1 and not any(isinstance(value, Tensor) for value in loaded.values()):
-            loaded = next(iter(inner.values()))
-            continue
-        break
+        dicts = [v for k, v in loaded.items() if isinstance(v, Mapping) and not str(k).startswith(OPTIMIZER)]
+        inner = [value for value in dicts if _joined(value, DEPTH)]
+        if len(inner) != 1 or any(isinstance(value, Tensor) and value.ndim for value in loaded.values()):
+            break
+        loaded = inner[0]
     return _joined(loaded, DEPTH)
-
-
-def _holds_tensors(value: Mapping[Any, Any]) -> bool:
-    return any(isinstance(each, Tensor) for each in value.values())
 
 
 def _joined(values: Mapping[Any, Any], depth: int) -> dict[str, Tensor]:
