@@ -78,13 +78,17 @@ def nested(tensors):
     return {"state_dict": prefixed("model.diffusion_model.", tensors), "epoch": 3, "optimizer_states": [{"a": 1}]}
 
 
+def trained(tensors):
+    return {"model": tensors, "optimizer": {"state": {0: tensors}}, "step": torch.tensor(3)}
+
+
 WAYS = {
     "safetensors": as_safetensors,
     "ckpt": as_pickle(nested, ".ckpt"),
     "pth": as_pickle(lambda t: t, ".pth"),
     "pt": as_pickle(lambda t: {"module": {"unet": t}}, ".pt"),
     "bin": as_pickle(lambda t: prefixed("module.", t), ".bin"),
-    "legacy": as_pickle(lambda t: {"model": t, "optimizer": {"state": t}, "step": torch.tensor(3)}, ".pth", _use_new_zipfile_serialization=False),
+    "legacy": as_pickle(trained, ".pth", _use_new_zipfile_serialization=False),
     "index": as_shards,
     "sharded folder": lambda tensors, folder: as_shards(tensors, folder).parent,
     "folder": as_folder("diffusion_pytorch_model.safetensors"),
