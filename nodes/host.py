@@ -57,6 +57,24 @@ def register_folders() -> None:
     folder_paths.folder_names_and_paths["diffilm"] = (paths, set(extensions) | {".safetensors"})
 
 
+def files(folders: tuple[str, ...]) -> list[str]:
+    """The names of the files in these folders of models."""
+    known = [name for name in folders if name in folder_paths.folder_names_and_paths]
+    return list(dict.fromkeys(name for folder in known for name in folder_paths.get_filename_list(folder)))
+
+
+def find_file(name: str, folders: tuple[str, ...]) -> str | None:
+    """The path of a file that `files` gave, or None where it is gone."""
+    known = [folder for folder in folders if folder in folder_paths.folder_names_and_paths]
+    return next((path for folder in known if name and (path := folder_paths.get_full_path(folder, name))), None)
+
+
+def file_stamp(name: str, folders: tuple[str, ...]) -> str:
+    """Changes when the file does."""
+    path = find_file(name, folders)
+    return f"{path} {os.stat(path).st_mtime_ns}" if path else name
+
+
 def model_files() -> list[str]:
     """What the loader offers: the model that ships, then every Diffilm file of the model folders.
 

@@ -72,24 +72,6 @@ def register_folders() -> None:
         folder_paths.folder_names_and_paths[name] = (paths, set(extensions) | SUFFIXES)
 
 
-def files(folders: tuple[str, ...]) -> list[str]:
-    """The names of the files in these folders of models."""
-    known = [name for name in folders if name in folder_paths.folder_names_and_paths]
-    return list(dict.fromkeys(name for folder in known for name in folder_paths.get_filename_list(folder)))
-
-
-def find_file(name: str, folders: tuple[str, ...]) -> str | None:
-    """The path of a file that `files` gave, or None where it is gone."""
-    known = [folder for folder in folders if folder in folder_paths.folder_names_and_paths]
-    return next((path for folder in known if name and (path := folder_paths.get_full_path(folder, name))), None)
-
-
-def file_stamp(name: str, folders: tuple[str, ...]) -> str:
-    """Changes when the file does."""
-    path = find_file(name, folders)
-    return f"{path} {os.stat(path).st_mtime_ns}" if path else name
-
-
 def _image_weights(model: Any) -> dict[str, Tensor]:
     """The MODEL's own tensors, without its patches, where it keeps them when it is not in use."""
     others = [each for each in mm.current_loaded_models if each.model is None or not model.is_clone(each.model)]

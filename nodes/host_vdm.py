@@ -14,11 +14,8 @@ from ..diffilm_core.checkpoints import inspect
 from ..diffilm_core.errors import DiffilmError
 from ..diffilm_core.models.vdm import VDMUNet
 from ..diffilm_core.sampling.vdm import check_percentile, thresholded, vdm_schedule
-from .host import FOLDERS
+from .host import FOLDERS, files, find_file
 from .host_models import HostForward, make_unet_model
-from .host_motion import file_stamp, files, find_file
-
-__all__ = ["FOLDERS", "bert_folder", "bert_folders", "file_stamp", "find_file", "make_vdm", "pixel_vae", "vdm_files"]
 
 TEXT_FOLDERS = ("text_encoders",)
 MEMORY = 8.0

@@ -9,23 +9,21 @@ from functools import lru_cache
 from types import SimpleNamespace
 from typing import Any
 
-import folder_paths
 import torch
 
-from ..diffilm_core.bundle import load_model
 from ..diffilm_core.checkpoints import load_unet, load_vae
 from ..diffilm_core.checkpoints.published import PUBLISHED, models_with, where_to_get
 from ..diffilm_core.checkpoints.source import open_source
 from ..diffilm_core.errors import DiffilmError
 from . import host_svd
-from .host_models import make_model, make_vae
+from .host import FOLDERS, files, find_file
+from .host_models import make_vae
 from .host_modelscope import make_modelscope_model
 
-FOLDERS = ("diffusion_models", "checkpoints", "diffilm")
 VAE_FOLDERS = ("vae", "checkpoints")
 VAE_MODELS = ("modelscope", "sd-vae")
 VIDEO_MODELS = ("modelscope", "zeroscope-576w", "zeroscope-xl", "svd", "svd-xt")
-MARKS = (b"temopral_conv", b"temp_convs", b"time_mixer.mix_factor", b'"diffilm"')  # in the names of video UNets
+MARKS = (b"temopral_conv", b"temp_convs", b"time_mixer.mix_factor")  # in the names of video UNets
 MAX_HEADER = 100_000_000
 WEIGHT_DTYPES: dict[str, torch.dtype | None] = {
     "default": None, "fp8_e4m3fn": torch.float8_e4m3fn, "fp8_e5m2": torch.float8_e5m2,
@@ -34,19 +32,13 @@ WEIGHT_DTYPES: dict[str, torch.dtype | None] = {
 
 def video_files() -> list[str]:
     """The video UNets in the model folders; where there is none, the names of the published ones."""
-    names = {
-        name
-        for folder in FOLDERS
-        if folder in folder_paths.folder_names_and_paths
-        for name in folder_paths.get_filename_list(folder)
-        if _may_be_video(folder_paths.get_full_path(folder, name))
-    }
+    names = [name for name in files(FOLDERS) if _may_be_video(find_file(name, FOLDERS))]
     return sorted(names) or published_names(VIDEO_MODELS, "unet")
 
 
 def vae_files() -> list[str]:
     """The files of models/vae; where there is none, the names of the published ones."""
-    return folder_paths.get_filename_list(VAE_FOLDERS[0]) or published_names(VAE_MODELS, "vae")
+    return files(VAE_FOLDERS[:1]) or published_names(VAE_MODELS, "vae")
 
 
 def published_names(models: tuple[str, ...], role: str) -> list[str]:
@@ -60,18 +52,11 @@ def file_path(name: str, folders: tuple[str, ...], models: tuple[str, ...], role
     Raises DiffilmError where it is not there: with size, licence, folder and command of the published file of that
     name, or of the models that would do.
     """
-    for folder in folders:
-        if name and folder in folder_paths.folder_names_and_paths:
-            path = folder_paths.get_full_path(folder, name)
-            if path is not None:
-                return path
+    path = find_file(name, folders)
+    if path is not None:
+        return path
     wanted = [each for each in models_with(os.path.basename(name)) if each in models] or models
     raise DiffilmError(f"no file {name!r} in models/{', models/'.join(folders)}. {where_to_get(wanted, role)}")
-
-
-def file_stamp(path: str) -> str:
-    """Changes when the file does."""
-    return f"{path} {os.stat(path).st_mtime_ns}"
 
 
 def _may_be_video(path: str | None) -> bool:
@@ -109,7 +94,7 @@ def load_video_unet(path: str, weight_dtype: str = "default") -> Any:
     """The MODEL of any video UNet in a file. Raises DiffilmError for a file that holds none."""
     checkpoint = open_source(path)
     if "diffilm" in checkpoint.metadata:
-        return make_model(load_model(path, device="cpu"))
+        raise DiffilmError(f"{path} is a Diffilm model, expected another system's UNet: use Load Diffilm Model for it")
     unet: Any = load_unet(checkpoint, systems=tuple(MAKERS), operations=torch.nn)
     return MAKERS[unet.system](unet.config, unet.state_dict(), unet.fingerprint, WEIGHT_DTYPES[weight_dtype])
 

@@ -17,8 +17,8 @@ class LoadVideoUNet(io.ComfyNode):
             display_name="Load Video UNet",
             category=CATEGORY,
             description=(
-                "Loads the UNet of a published video model and sees by itself which it is: ModelScope, Zeroscope, "
-                "Stable Video Diffusion or Diffilm's own, in any published layout."
+                "Loads the UNet of a published video model and sees by itself which it is: ModelScope, Zeroscope or "
+                "Stable Video Diffusion, in any published layout."
             ),
             inputs=[
                 io.Combo.Input(
@@ -41,7 +41,7 @@ class LoadVideoUNet(io.ComfyNode):
 
     @classmethod
     def _path(cls, unet_name: str) -> str:
-        return host_video.file_path(unet_name, host_video.FOLDERS, host_video.VIDEO_MODELS, "unet")
+        return host_video.file_path(unet_name, host.FOLDERS, host_video.VIDEO_MODELS, "unet")
 
     @classmethod
     def validate_inputs(cls, unet_name: str = "") -> bool | str:
@@ -53,7 +53,7 @@ class LoadVideoUNet(io.ComfyNode):
 
     @classmethod
     def fingerprint_inputs(cls, unet_name: str, weight_dtype: str) -> str:
-        return f"{host_video.file_stamp(cls._path(unet_name))} {weight_dtype}"
+        return f"{host.file_stamp(unet_name, host.FOLDERS)} {weight_dtype}"
 
     @classmethod
     def execute(cls, unet_name: str, weight_dtype: str) -> io.NodeOutput:
@@ -99,7 +99,7 @@ class LoadVAE(io.ComfyNode):
 
     @classmethod
     def fingerprint_inputs(cls, vae_name: str) -> str:
-        return host_video.file_stamp(cls._path(vae_name))
+        return host.file_stamp(vae_name, host_video.VAE_FOLDERS)
 
     @classmethod
     def execute(cls, vae_name: str) -> io.NodeOutput:

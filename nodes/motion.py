@@ -19,7 +19,7 @@ MOTION_LORAS = ("animatediff-lora-zoom-in", "animatediff-v3-adapter")
 
 def missing(name: str, folders: tuple[str, ...], published: tuple[str, ...]) -> str | None:
     """What to say where that file is not there."""
-    if host_motion.find_file(name, folders):
+    if host.find_file(name, folders):
         return None
     there = f"{name!r} is not in models/{' or models/'.join(folders)}" if name else "no file chosen"
     return f"{there}. {where_to_get(published)}"
@@ -41,7 +41,7 @@ class ApplyMotion(io.ComfyNode):
                 io.Model.Input("model", tooltip="A Stable Diffusion 1.x model, with LoRAs or without."),
                 io.Combo.Input(
                     "motion_model",
-                    options=host_motion.files(host_motion.MOTION_FOLDERS),
+                    options=host.files(host_motion.MOTION_FOLDERS),
                     tooltip="The motion model's file, in models/animatediff_models.",
                 ),
                 io.Float.Input(
@@ -70,13 +70,13 @@ class ApplyMotion(io.ComfyNode):
 
     @classmethod
     def fingerprint_inputs(cls, motion_model: str, **inputs: Any) -> str:
-        return f"{host_motion.file_stamp(motion_model, host_motion.MOTION_FOLDERS)} {sorted(inputs.items(), key=str)}"
+        return f"{host.file_stamp(motion_model, host_motion.MOTION_FOLDERS)} {sorted(inputs.items(), key=str)}"
 
     @classmethod
     def execute(
         cls, model: Any, motion_model: str, motion_scale: float, strengths: str, beta_schedule: str
     ) -> io.NodeOutput:
-        path = host_motion.find_file(motion_model, host_motion.MOTION_FOLDERS)
+        path = host.find_file(motion_model, host_motion.MOTION_FOLDERS)
         if path is None:
             raise DiffilmError(str(missing(motion_model, host_motion.MOTION_FOLDERS, MOTION_MODELS)))
         host.check_cancel()
@@ -103,7 +103,7 @@ class MotionLoraNode(io.ComfyNode):
                 io.Model.Input("model", tooltip="A model from Apply Motion."),
                 io.Combo.Input(
                     "lora_name",
-                    options=host_motion.files(host_motion.LORA_FOLDERS),
+                    options=host.files(host_motion.LORA_FOLDERS),
                     tooltip="The LoRA's file, in models/animatediff_motion_lora or models/loras.",
                 ),
                 io.Float.Input(
@@ -119,11 +119,11 @@ class MotionLoraNode(io.ComfyNode):
 
     @classmethod
     def fingerprint_inputs(cls, lora_name: str, **inputs: Any) -> str:
-        return f"{host_motion.file_stamp(lora_name, host_motion.LORA_FOLDERS)} {sorted(inputs.items(), key=str)}"
+        return f"{host.file_stamp(lora_name, host_motion.LORA_FOLDERS)} {sorted(inputs.items(), key=str)}"
 
     @classmethod
     def execute(cls, model: Any, lora_name: str, strength: float) -> io.NodeOutput:
-        path = host_motion.find_file(lora_name, host_motion.LORA_FOLDERS)
+        path = host.find_file(lora_name, host_motion.LORA_FOLDERS)
         if path is None:
             raise DiffilmError(str(missing(lora_name, host_motion.LORA_FOLDERS, MOTION_LORAS)))
         host.check_cancel()

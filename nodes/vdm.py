@@ -28,7 +28,7 @@ NO_BERT = f"No BERT in models/text_encoders/{NAME}: {ADVICE}."
 
 def missing_model(name: str) -> str | None:
     """What to say where that file is not there."""
-    found = host_vdm.find_file(name, host_vdm.FOLDERS)
+    found = host.find_file(name, host.FOLDERS)
     return None if found else f"{repr(name) + ' is not there. ' if name else ''}{NO_MODEL}"
 
 
@@ -75,11 +75,11 @@ class LoadVDM(io.ComfyNode):
 
     @classmethod
     def fingerprint_inputs(cls, model_name: str, **inputs: Any) -> str:
-        return f"{host_vdm.file_stamp(model_name, host_vdm.FOLDERS)} {sorted(inputs.items())}"
+        return f"{host.file_stamp(model_name, host.FOLDERS)} {sorted(inputs.items())}"
 
     @classmethod
     def execute(cls, model_name: str, keep_in_range: str, percentile: float) -> io.NodeOutput:
-        path = host_vdm.find_file(model_name, host_vdm.FOLDERS)
+        path = host.find_file(model_name, host.FOLDERS)
         if path is None:
             raise DiffilmError(str(missing_model(model_name)))
         unet = load_unet(path, systems=("vdm",))

@@ -50,6 +50,8 @@ asyncio.run(pack.comfy_entrypoint())
 from pack.diffilm_core.checkpoints import load_unet
 from pack.diffilm_core.errors import DiffilmError
 from pack.diffilm_core.models.autoencoder import AutoencoderConfig, AutoencoderKL
+from pack.diffilm_core.models.unet import UNet, UNetConfig
+from pack.nodes import host as ours
 from pack.nodes import host_video
 from pack.nodes.load_video import LoadVAE, LoadVideoUNet
 
@@ -57,6 +59,7 @@ sys.modules["diffilm_core"] = sys.modules["pack.diffilm_core"]
 for known in [name for name in sys.modules if name.startswith("pack.diffilm_core.")]:
     sys.modules[known.removeprefix("pack.")] = sys.modules[known]
 modelscope = module("published_modelscope", pack_folder / "tests/published/modelscope.py")
+svd = module("published_svd", pack_folder / "tests/published/svd.py")
 animatediff = module("published_animatediff", pack_folder / "tests/published/animatediff.py")
 
 FRAMES, SIDE, CONTEXT = 4, 8, 1024
@@ -110,15 +113,13 @@ def write_models() -> dict[str, Any]:
 
 
 def image_unet() -> dict[str, torch.Tensor]:
-    from pack.diffilm_core.models.unet import UNet, UNetConfig
-
     config = UNetConfig(model_channels=32, channel_mult=(1, 2, 2, 2), context_dim=768, temporal="none")
     return {name: torch.zeros_like(t, device="cpu") for name, t in UNet(config).state_dict().items()}
 
 
 def video() -> dict[str, Any]:
     write_models()
-    path = host_video.file_path("zeroscope_v2_576w.pth", host_video.FOLDERS, host_video.VIDEO_MODELS, "unet")
+    path = host_video.file_path("zeroscope_v2_576w.pth", ours.FOLDERS, host_video.VIDEO_MODELS, "unet")
     core = load_unet(path, dtype=torch.float32)
     found: dict[str, Any] = {"unets": combo(LoadVideoUNet, "unet_name")}
     latents: dict[tuple[str, str], torch.Tensor] = {}
@@ -140,6 +141,22 @@ def video() -> dict[str, Any]:
         name: refused(LoadVideoUNet, unet_name=name, weight_dtype="default")["raised"] for name in wrong
     }
     return found
+
+
+def others() -> dict[str, Any]:
+    """The node sees by itself what else is in a file: Stable Video Diffusion's UNet; Diffilm's own has a loader."""
+    path = BASE / "extra" / "checkpoints" / "svd.safetensors"
+    torch.manual_seed(0)
+    network = UNet(svd.TINY_UNET)
+    save_file({f"model.diffusion_model.{name}": each for name, each in network.state_dict().items()}, path)
+    model = LoadVideoUNet.execute(unet_name=path.name, weight_dtype="default").args[0].model
+    folder_paths.add_model_folder_path("diffilm", str(pack_folder / "diffilm_core" / "assets" / "diffilm"))
+    listed = combo(LoadVideoUNet, "unet_name")
+    return {
+        "listed": [name for name in ("svd.safetensors", "video.safetensors") if name in listed],
+        "model": [type(model).__name__, model.model_type.name],
+        "own": refused(LoadVideoUNet, unet_name="video.safetensors", weight_dtype="default")["raised"],
+    }
 
 
 def sampled(model: Any) -> torch.Tensor:
@@ -183,4 +200,5 @@ def autoencoder() -> dict[str, Any]:
     }  # fmt: skip
 
 
-print("FIGURES " + json.dumps({"empty": empty(), "video": video(), "autoencoder": autoencoder()}))
+figures = {"empty": empty(), "video": video(), "others": others(), "autoencoder": autoencoder()}
+print("FIGURES " + json.dumps(figures))

@@ -43,6 +43,12 @@ def test_video_unets_load_from_extra_folders_in_both_layouts(figures: dict) -> N
     assert 0 < found["fp8"] < 0.2
 
 
+def test_the_node_sees_by_itself_which_model_it_is(figures: dict) -> None:
+    found = figures["others"]
+    assert found["model"] == ["StableVideoModel", "V_PREDICTION_EDM"] and found["listed"] == ["svd.safetensors"]
+    assert "use Load Diffilm Model" in found["own"]
+
+
 def test_wrong_files_are_named_with_what_they_are(figures: dict) -> None:
     wrong = figures["video"]["wrong"]
     assert "are not finite" in wrong["nan.safetensors"] and "truncated" in wrong["short.safetensors"]
