@@ -1,14 +1,22 @@
-"""Proves that ModelScope in a real ComfyUI is the core's: samplers, its own DDIM, LoRAs, context windows."""
+"""Proves that ModelScope in a real ComfyUI is the core's (samplers, its own DDIM, LoRAs, context windows), and that its
+workflow and Zeroscope's run over HTTP with random files as they are published."""
 
 from __future__ import annotations
 
 import json
 import os
 import subprocess
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hostkit import PACK, host_python
+from hostkit import PACK, Server, api_workflow, host_python, start, stop
+
+WRITE = (
+    "import sys; sys.path.insert(0, sys.argv[1]); from tests.published.modelscope import *; "
+    "write_modelscope(Path(sys.argv[2]))"
+)
 
 
 def run_inside(host_path: Path, *flags: str) -> dict:
@@ -74,3 +82,45 @@ def test_low_precision_weights_come_close(host_path: Path, dtype: str, limit: fl
     names = {"bf16": "torch.bfloat16", "fp8_e4m3fn": "torch.float8_e4m3fn"}
     assert found["dtype"] == names[dtype] and found["scale"] > 0.1
     assert 1e-4 < found["relative"] < limit
+
+
+@pytest.fixture(scope="module")
+def models_server(host_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    base = tmp_path_factory.mktemp("comfyui_modelscope")
+    subprocess.run([sys.executable, "-c", WRITE, str(PACK), str(base / "models")], check=True, timeout=300)
+    running = start(host_path, base)
+    yield running
+    stop(running)
+
+
+SMALL = {"DiffilmEmptyLatent__frames": 3, "DiffilmEmptyLatent__width": 64, "DiffilmEmptyLatent__height": 64}
+
+
+def frames_of(path: Path) -> int:
+    import av
+
+    with av.open(str(path)) as container:
+        return sum(1 for _ in container.decode(container.streams.video[0]))
+
+
+@pytest.mark.parametrize("name", ["text2video_pytorch_model.pth", "diffusion_pytorch_model.safetensors"])
+def test_modelscope_text_to_video_runs(models_server: Server, name: str) -> None:
+    changes = {"DiffilmDDIM__steps": 2, "DiffilmLoadVideoUNet__unet_name": name}
+    files = models_server.files(models_server.run(api_workflow("modelscope_text_to_video", **SMALL, **changes)))
+    assert len(files) == 1 and frames_of(files[0]) >= 7
+
+
+def test_zeroscope_two_pass_runs(models_server: Server) -> None:
+    graph = api_workflow(
+        "zeroscope_two_pass", **SMALL, DiffilmDDIM__steps=2, ImageScale__width=128, ImageScale__height=64
+    )
+    files = models_server.files(models_server.run(graph))
+    assert len(files) == 1 and frames_of(files[0]) >= 7
+
+
+def test_a_missing_file_is_named_before_anything_runs(models_server: Server) -> None:
+    import urllib.error
+
+    graph = api_workflow("modelscope_text_to_video", **SMALL, DiffilmLoadVideoUNet__unet_name="zeroscope_v2_gone.pth")
+    with pytest.raises((AssertionError, urllib.error.HTTPError), match="zeroscope_v2_gone"):
+        models_server.queue(graph)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
+from safetensors.torch import save_file
 from torch import Tensor
 
 from diffilm_core.checkpoints import modelscope
@@ -61,3 +62,54 @@ def diffusers(weights: dict[str, Tensor]) -> dict[str, Tensor]:
         if tensor is not None:  # a narrower model has fewer convolutions beside its blocks
             found[name] = (tensor.unsqueeze(-1) if tensor.shape[2:] == (3, 1) else tensor).contiguous()
     return found
+
+
+def open_clip(seed: int = 0) -> dict[str, Tensor]:
+    """The text half of `open_clip_pytorch_model.bin`, at its full width: the host knows it by that."""
+    generator = torch.Generator().manual_seed(seed)
+
+    def rand(*shape: int, spread: float = 0.02) -> Tensor:
+        return (torch.rand(shape, generator=generator) * 2 - 1).mul_(spread).half()
+
+    width = CONTEXT
+    weights = {"positional_embedding": rand(77, width), "text_projection": rand(width, width)}
+    weights |= {"token_embedding.weight": rand(49408, width), "logit_scale": torch.tensor(4.6)}
+    norms = ["ln_final"]
+    for number in range(24):
+        block = f"transformer.resblocks.{number}"
+        norms += [f"{block}.ln_1", f"{block}.ln_2"]
+        weights |= {
+            f"{block}.attn.in_proj_weight": rand(3 * width, width), f"{block}.attn.in_proj_bias": rand(3 * width),
+            f"{block}.attn.out_proj.weight": rand(width, width), f"{block}.attn.out_proj.bias": rand(width),
+            f"{block}.mlp.c_fc.weight": rand(4 * width, width), f"{block}.mlp.c_fc.bias": rand(4 * width),
+            f"{block}.mlp.c_proj.weight": rand(width, 4 * width), f"{block}.mlp.c_proj.bias": rand(width),
+        }  # fmt: skip
+    for name in norms:
+        weights |= {f"{name}.weight": rand(width) + 1, f"{name}.bias": rand(width)}
+    return weights
+
+
+def lightning_vae(seed: int = 0) -> dict[str, dict[str, Tensor]]:
+    """`VQGAN_autoencoder.pth`: a trainer's checkpoint, the autoencoder beside its loss."""
+    from diffilm_core.models import AutoencoderConfig, AutoencoderKL
+
+    torch.manual_seed(seed)
+    vae = AutoencoderKL(AutoencoderConfig(ch=32, ch_mult=(1, 1, 1, 1), num_res_blocks=1)).state_dict()
+    weights = {f"first_stage_model.{name}": tensor for name, tensor in vae.items()}
+    return {"state_dict": {**weights, "loss.logvar": torch.zeros(())}}
+
+
+def write_modelscope(models: Path) -> None:
+    """ModelScope's and Zeroscope's files in a models folder, under their published names, narrow but for the text."""
+    for folder in ("diffusion_models", "text_encoders", "vae"):
+        (models / folder).mkdir(parents=True, exist_ok=True)
+    unets = models / "diffusion_models"
+    torch.save(original(native(seed=0)), unets / "text2video_pytorch_model.pth")
+    for number, name in enumerate(("576w", "XL"), 1):
+        half = {key: tensor.half() for key, tensor in original(native(seed=number)).items()}
+        torch.save(half, unets / f"zeroscope_v2_{name}.pth")
+    save_file(diffusers(native(seed=0)), unets / "diffusion_pytorch_model.safetensors")
+    text = models / "text_encoders" / "open_clip_pytorch_model.bin"
+    torch.save(open_clip(), text)
+    (text.parent / "zeroscope_v2_576w_open_clip.bin").symlink_to(text)
+    torch.save(lightning_vae(), models / "vae" / "VQGAN_autoencoder.pth")
