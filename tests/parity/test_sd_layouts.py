@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import ast
+from pathlib import Path
+
 import pytest
 import torch
 
@@ -9,6 +12,7 @@ from diffilm_core.checkpoints import inspect, load_unet
 from diffilm_core.checkpoints.names import unet_to_ldm
 from diffilm_core.errors import DiffilmError
 
+KEYS = Path(__file__).parents[1] / "keys"
 TINY = {
     "sd1": dict(attention_head_dim=8, cross_attention_dim=48, block_out_channels=(32, 64, 64)),
     "sd2": dict(
@@ -82,3 +86,19 @@ def test_sdxl_is_named_and_refused():
     for load in (inspect, load_unet):
         with pytest.raises(DiffilmError, match="a UNet of SDXL, which Diffilm does not run"):
             load(tensors)
+
+
+@pytest.mark.parametrize("system", FULL)
+def test_the_published_single_file_by_its_names(system):
+    """keys/sd*.txt: the UNet and the autoencoder as ComfyUI's own classes name them."""
+    tensors = {}
+    for line in (KEYS / f"{system}.txt").read_text("utf-8").splitlines():
+        name, shape = line.split(" ", 1)
+        tensors[name] = torch.empty(ast.literal_eval(shape), device="meta")
+    info = inspect(tensors)
+    assert [(part.role, part.system, part.layout) for part in info.parts] == [
+        ("unet", system, "ldm"),
+        ("vae", system, "ldm"),
+    ]
+    assert info.missing == info.unexpected == []
+    assert sum(part.parameters for part in info.parts) == sum(tensor.numel() for tensor in tensors.values())
