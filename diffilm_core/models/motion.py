@@ -10,8 +10,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..checkpoints.config import unet_config
-from ..checkpoints.names import unet_to_ldm
 from ..errors import DiffilmError
 from .attention import AttentionFunction, sdpa_attention
 from .build import Build
@@ -156,6 +154,9 @@ def put_motion(
     image: a UNet without a temporal dialect, or its tensors in LDM or diffusers names. The motion modules are taken
     to its dtype. Raises DiffilmError where the two do not fit.
     """
+    from ..checkpoints.config import unet_config  # which imports this module
+    from ..checkpoints.names import unet_to_ldm
+
     if isinstance(image, UNet):
         tensors, config = dict(image.state_dict()), image.config
     else:
