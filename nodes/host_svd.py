@@ -81,7 +81,7 @@ def load_svd(path: str) -> tuple[Any, Any, Any]:
     """MODEL, CLIP_VISION and VAE of a file or folder; None for one of the last two that is not in it."""
     checkpoint = open_source(path)
     there = {layout.role for layout, _ in matches(checkpoint, ("image_encoder", "vae"))[0]}
-    unet: Any = load_unet(checkpoint, systems=("svd",))
+    unet: Any = load_unet(checkpoint, systems=("svd",), operations=torch.nn)  # as it is stored, 8-bit floats too
     vision = vae = None
     if "image_encoder" in there:
         encoder: Any = load_image_encoder(checkpoint)

@@ -394,6 +394,45 @@ def check_vdm_files() -> None:
     assert run("DiffilmEmptyPixels", frames=3, width=16, height=8)[0]["samples"].shape == (3, 3, 8, 16)
 
 
+class StillVae(Vae):
+    """Encodes to the mean of each cell, four times, and keeps what it was given."""
+
+    def encode(self, pixels: torch.Tensor) -> torch.Tensor:
+        self.seen = pixels
+        return torch.nn.functional.avg_pool2d(pixels.movedim(-1, 1), 8).mean(1, keepdim=True).expand(-1, 4, -1, -1)
+
+
+def clip_vision() -> Any:
+    def network(pixel_values: torch.Tensor, intermediate_output: int) -> tuple:
+        assert pixel_values.shape == (1, 3, 224, 224)
+        return None, None, pixel_values.mean((2, 3))
+
+    return SimpleNamespace(patcher=None, load_device="cpu", model=network)
+
+
+def check_image_to_video() -> None:
+    vae, picture = StillVae(), torch.rand(2, 40, 90, 3, generator=torch.Generator().manual_seed(1))
+    wanted = {"clip_vision": clip_vision(), "vae": vae, "image": picture, "width": 128, "height": 64, "frames": 3}
+    comfy_management = sys.modules["comfy.model_management"]
+    comfy_management.load_model_gpu = lambda patcher: None  # type: ignore[attr-defined]
+    positive, negative, latent = run("DiffilmImageToVideo", **wanted, seed=5)
+    (context, values), (empty, others) = positive[0], negative[0]
+    assert context.shape == empty.shape == (1, 1, 3) and not empty.any() and context.any()
+    assert values["concat_latent_image"].shape == (1, 4, 8, 16) and not others["concat_latent_image"].any()
+    told = {"fps": 6, "motion_bucket_id": 127, "augmentation_level": 0.02}
+    assert all(values[key] == others[key] == value for key, value in told.items())
+    assert latent["samples"].shape == (3, 4, 8, 16) and vae.seen.shape == (1, 64, 128, 3)
+    noisy = vae.seen
+    run("DiffilmImageToVideo", **wanted, seed=5)
+    assert torch.equal(noisy, vae.seen)
+    run("DiffilmImageToVideo", **wanted, seed=6)
+    assert 0.001 < float((noisy - vae.seen).std()) < 0.05
+    fails("no image encoder", "DiffilmImageToVideo", **{**wanted, "vae": None})
+    fails("expected width and height in steps of 8", "DiffilmImageToVideo", **{**wanted, "width": 100})
+    refused = NODES["DiffilmLoadImageToVideo"].validate_inputs("svd.safetensors")
+    assert "9.56 GB" in refused and "models/checkpoints" in refused and "diffilm fetch svd" in refused
+
+
 def check_digest() -> None:
     one = {"b": [1, 2.0, "x"], "a": torch.arange(3), "f": check_digest}
     two = {"f": check_digest, "a": torch.arange(3), "b": [1, 2.0, "x"]}
