@@ -47,21 +47,24 @@ def _is_vdm(path: str, mtime: int, size: int) -> bool:
         return False
 
 
-def make_vdm(unet: Any, percentile: float | None) -> Any:
-    """A loaded VDM UNet as the host's MODEL whose guided x0 is clipped (None) or dynamically thresholded."""
+def make_vdm_model(
+    core: Any, weights: Any, fingerprint: str, dtype: torch.dtype | None = None, *, percentile: float | None = None
+) -> Any:
+    """A VDM UNet as the host's MODEL whose guided x0 is clipped (None) or dynamically thresholded."""
     import comfy.latent_formats
 
     check_percentile(percentile)
     schedule = vdm_schedule()
     model = make_unet_model(
-        unet.config,
-        unet.state_dict(),
+        core,
+        weights,
         latent_format=comfy.latent_formats.ChromaRadiance(),
-        fingerprint=unet.fingerprint,
+        fingerprint=fingerprint,
         sampling={"timesteps": len(schedule)},
         sigmas=schedule.sigmas,
         conditions={"drop": 0.0},
         memory=MEMORY,
+        dtype=dtype,
         unet_class=HostVDM,
     )
 

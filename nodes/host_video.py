@@ -19,11 +19,12 @@ from . import host_svd
 from .host import FOLDERS, files, find_file
 from .host_models import make_vae
 from .host_modelscope import make_modelscope_model
+from .host_vdm import make_vdm_model
 
 VAE_FOLDERS = ("vae", "checkpoints")
 VAE_MODELS = ("modelscope", "sd-vae")
 VIDEO_MODELS = ("modelscope", "zeroscope-576w", "zeroscope-xl", "svd", "svd-xt")
-MARKS = (b"temopral_conv", b"temp_convs", b"time_mixer.mix_factor")  # in the names of video UNets
+MARKS = (b"temopral_conv", b"temp_convs", b"time_mixer.mix_factor", b"time_rel_pos_bias.")  # in video UNets' names
 MAX_HEADER = 100_000_000
 WEIGHT_DTYPES: dict[str, torch.dtype | None] = {
     "default": None, "fp8_e4m3fn": torch.float8_e4m3fn, "fp8_e5m2": torch.float8_e5m2,
@@ -86,7 +87,11 @@ def _has_marks(path: str, mtime: int, size: int) -> bool:
     return any(mark in names for mark in MARKS)
 
 
-MAKERS: dict[str, Callable[..., Any]] = {"modelscope": make_modelscope_model, "svd": host_svd.make_svd_model}
+MAKERS: dict[str, Callable[..., Any]] = {
+    "modelscope": make_modelscope_model,
+    "svd": host_svd.make_svd_model,
+    "vdm": make_vdm_model,
+}
 """By system: the MODEL of a UNet's config, weights, fingerprint, and the dtype to keep them in or None."""
 
 

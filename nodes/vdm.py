@@ -82,8 +82,9 @@ class LoadVDM(io.ComfyNode):
         path = host.find_file(model_name, host.FOLDERS)
         if path is None:
             raise DiffilmError(str(missing_model(model_name)))
-        unet = load_unet(path, systems=("vdm",))
-        model = host_vdm.make_vdm(unet, None if keep_in_range == "clip" else percentile)
+        unet: Any = load_unet(path, systems=("vdm",))
+        limit = None if keep_in_range == "clip" else percentile
+        model = host_vdm.make_vdm_model(unet.config, unet.state_dict(), unet.fingerprint, percentile=limit)
         return io.NodeOutput(model, host_vdm.pixel_vae())
 
 

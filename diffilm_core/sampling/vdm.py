@@ -17,6 +17,7 @@ from .noise import initial_noise
 from .samplers import Callback, Model, Noise, SamplerState, sample_euler_ancestral
 from .schedules import COSINE_OFFSET, NoiseSchedule
 from .spacing import sigmas_for
+from .windows import ContextWindows
 
 MAX_BETA = 0.9999
 QUANTILE_BLOCK = 1 << 24  # torch.quantile takes no more numbers
@@ -83,6 +84,8 @@ def sample_vdm(
     steps: int | None = None,
     noise: Tensor | None = None,
     step_noise: Noise | None = None,
+    window: int | None = None,
+    overlap: int | None = None,
     callback: Callback | None = None,
     resume: SamplerState | None = None,
 ) -> Tensor:
@@ -90,16 +93,21 @@ def sample_vdm(
 
     context `(1, 1, d)`: the caption's vector (`BertEncoder.encode`), None for a network without text. cfg: 1 is no
     guidance. percentile: None clips x0, a number thresholds it dynamically. steps: None visits every step of the
-    schedule, as published. noise, step_noise: in place of what the seed gives. An ancestral step of Ho et al. 2020
-    (algorithm 2, posterior variance) is, in the variance-exploding form, an ancestral Euler step of full strength.
+    schedule, as published. noise, step_noise: in place of what the seed gives. window, overlap: as in `sample_clip`,
+    for clips longer than the trained ones. An ancestral step of Ho et al. 2020 (algorithm 2, posterior variance) is, in
+    the variance-exploding form, an ancestral Euler step of full strength.
     Raises DiffilmError on bad settings.
     """
     schedule = vdm_schedule() if schedule is None else schedule
     sigmas = sigmas_for(schedule, len(schedule) if steps is None else steps, "simple")
     null = None if context is None else {"context": None}
     guided = Guidance(Denoiser(unet, schedule), {"context": context}, null, cfg, "two_pass")
-    model = Thresholded(guided, percentile)
-    start = initial_noise((1, *shape), seed) if noise is None else rearrange(noise, "c t h w -> 1 c t h w")
+    windows = None if window is None else ContextWindows(guided, window, overlap)
+    model = Thresholded(windows or guided, percentile)
+    if noise is None:
+        free = window if window is not None and shape[1] > window else None
+        noise = initial_noise((1, *shape), seed, freenoise_window=free, overlap=overlap)[0]
+    start = rearrange(noise, "c t h w -> 1 c t h w")
     x = start * (1 + sigmas[0] ** 2) ** 0.5
     if isinstance(unet, torch.nn.Module):
         x = x.to(next(unet.parameters()).device)

@@ -15,7 +15,9 @@ from ..errors import DiffilmError
 NAME = "bert-base-cased"
 FILES = "config.json, vocab.txt, tokenizer_config.json and model.safetensors"
 WEIGHTS = ("model.safetensors", "pytorch_model.bin")
-ADVICE = f"put {FILES} of huggingface.co/google-bert/{NAME} (436 MB, Apache-2.0) there"
+ADVICE = (
+    f"put {FILES} of huggingface.co/google-bert/{NAME} (436 MB, Apache-2.0) there; `diffilm fetch {NAME}` brings them"
+)
 UNUSED = ("cls.", "pooler.", "embeddings.position_ids")
 
 

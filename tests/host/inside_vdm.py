@@ -43,6 +43,7 @@ def load(name: str, folder: Path) -> Any:
 load("pack", pack_folder)
 from pack.diffilm_core import bundle, sampling
 from pack.diffilm_core.checkpoints import load_unet
+from pack.diffilm_core.models import UNet, UNetConfig
 from pack.diffilm_core.sampling.vdm import sample_vdm, vdm_schedule
 from pack.diffilm_core.text.bert import load_bert
 from pack.diffilm_core.text.travel import PromptTravel
@@ -61,6 +62,10 @@ def relative(ours: torch.Tensor, theirs: torch.Tensor) -> float:
     return float((ours - theirs).abs().max() / theirs.abs().max())
 
 
+def vdm_model(percentile: float | None = None) -> Any:
+    return host_vdm.make_vdm_model(UNET.config, UNET.state_dict(), UNET.fingerprint, percentile=percentile)
+
+
 def ksampler(model: Any, steps: int, cfg: float, sampler: str, positive: Any, negative: Any, empty: Any) -> Any:
     latent = {"samples": empty}
     out = host_nodes.common_ksampler(model, SEED, steps, cfg, sampler, "simple", positive, negative, latent)
@@ -69,7 +74,7 @@ def ksampler(model: Any, steps: int, cfg: float, sampler: str, positive: Any, ne
 
 def check_vdm(sampler: str, percentile: float | None, steps: int, cfg: float) -> dict:
     """The host's ancestral samplers on our MODEL against the core's own loop, pixels in [-1, 1]."""
-    model = host_vdm.make_vdm(UNET, percentile)
+    model = vdm_model(percentile)
     theirs = ksampler(model, steps, cfg, sampler, POSITIVE, NEGATIVE, torch.zeros(FRAMES, 3, SIDE, SIDE))
     mine = sample_vdm(
         UNET, CAPTION, shape=(3, FRAMES, SIDE, SIDE), seed=SEED, cfg=cfg, percentile=percentile, steps=steps
@@ -79,7 +84,7 @@ def check_vdm(sampler: str, percentile: float | None, steps: int, cfg: float) ->
 
 
 def check_sigmas() -> dict:
-    theirs = host_vdm.make_vdm(UNET, None).get_model_object("model_sampling").sigmas
+    theirs = vdm_model().get_model_object("model_sampling").sigmas
     return {"relative": float((theirs / vdm_schedule().sigmas - 1).abs().max()), "steps": len(theirs)}
 
 
@@ -94,6 +99,29 @@ def check_pixels() -> dict:
     }  # fmt: skip
 
 
+def windowed(model: Any, length: int, overlap: int, fuse: str) -> Any:
+    """The MODEL with the host's context windows over its frames, at the window node's other defaults."""
+    wanted = {
+        "context_schedule": comfy.context_windows.get_matching_context_schedule("standard_static"),
+        "fuse_method": comfy.context_windows.get_matching_fuse_method(fuse),
+        "context_length": length, "context_overlap": overlap, "context_stride": 1, "closed_loop": False, "dim": 0,
+    }  # fmt: skip
+    model = model.clone()
+    model.model_options["context_handler"] = comfy.context_windows.IndexListContextHandler(**wanted)
+    return model
+
+
+def check_vdm_windows() -> dict:
+    """Three times the training length in the host's context windows against the core's."""
+    model = windowed(vdm_model(), 5, 2, "pyramid")
+    theirs = ksampler(model, 6, 2.5, "euler_ancestral", POSITIVE, NEGATIVE, torch.zeros(15, 3, SIDE, SIDE))
+    noise = sampling.initial_noise((1, 3, 15, SIDE, SIDE), SEED)[0]
+    mine = sample_vdm(
+        UNET, CAPTION, shape=(3, 15, SIDE, SIDE), seed=SEED, cfg=2.5, steps=6, window=5, overlap=2, noise=noise
+    )
+    return {"relative": relative(mine.movedim(0, 1) * 2 - 1, theirs), "shape": list(theirs.shape)}
+
+
 CORE = bundle.load_model(device="cpu", dtype=torch.float32)
 MODEL, CLIP = host_models.make_model(CORE), host_models.make_clip(CORE)
 SCHEDULE = "0: a fox in the snow / 4: a bee"
@@ -103,37 +131,58 @@ def own(model: Any, positive: Any, negative: Any, frames: int, cfg: float = 4.0)
     return ksampler(model, 3, cfg, "euler", positive, negative, torch.zeros(frames, 8, 8, 8))
 
 
-def check_travel() -> dict:
-    """A text a frame through the host against the core, on Diffilm's model."""
-    positive, negative = PromptTravelNode.execute(CLIP, SCHEDULE, "", 6, 2, 8.0).args
-    theirs = own(MODEL, positive, negative, 6)
-    travel = PromptTravel.parse(SCHEDULE)
-    context = travel.blended(CORE.text.encode(travel.prompts), 6, 2)
-    fps = torch.tensor([8.0])
-    uncond = {"context": CORE.text.encode([""]).expand(6, -1, -1), "fps": fps}
-    denoiser = sampling.Denoiser(CORE.unet, CORE.schedule, CORE.prediction)
+def host_travel(model: Any, core: Any, scale: float, channels: int, positive: Any, negative: Any, **fps: Any) -> dict:
+    """A text a frame through the host against the core."""
+    theirs = ksampler(model, 3, 4.0, "euler", positive, negative, torch.zeros(6, channels, 8, 8))
+    context = positive[0][0]
+    uncond = negative[0][0].expand(6, -1, -1)
+    own = core is CORE.unet
+    schedule = CORE.schedule if own else sampling.NoiseSchedule.create()
+    denoiser = sampling.Denoiser(core, schedule, CORE.prediction if own else "eps")
 
-    def model(x: Any, sigma: Any) -> Any:
-        cond, plain = denoiser(x, sigma, context=context, fps=fps), denoiser(x, sigma, **uncond)
+    def guided(x: Any, sigma: Any) -> Any:
+        cond, plain = denoiser(x, sigma, context=context, **fps), denoiser(x, sigma, context=uncond, **fps)
         return plain + (cond - plain) * 4.0
 
-    sigmas = sampling.sigmas_for(CORE.schedule, 3, "simple")
-    noise = sampling.initial_noise((1, 8, 6, 8, 8), SEED)
-    x = sampling.noisy_start(None, noise, sigmas[0], CORE.schedule.sigma_max)
-    mine = sampling.sample_euler(model, x, sigmas)[0].movedim(1, 0) / CORE.vae.config.scale_factor
-    still = own(MODEL, ours.encode_text(CLIP, "a fox in the snow", 8.0), negative, 6)
-    return {"shape": list(positive[0][0].shape), "relative": relative(mine, theirs), "change": relative(still, theirs)}
+    sigmas = sampling.sigmas_for(schedule, 3, "simple")
+    noise = sampling.initial_noise((1, channels, 6, 8, 8), SEED)
+    x = sampling.noisy_start(None, noise, sigmas[0], schedule.sigma_max)
+    mine = sampling.sample_euler(guided, x, sigmas)[0].movedim(1, 0) / scale
+    still = [[context[:1], positive[0][1]]]
+    still = ksampler(model, 3, 4.0, "euler", still, negative, torch.zeros(6, channels, 8, 8))
+    return {"shape": list(context.shape), "relative": relative(mine, theirs), "change": relative(still, theirs)}
+
+
+def check_travel() -> dict:
+    positive, negative = PromptTravelNode.execute(CLIP, SCHEDULE, "", 6, 2, 8.0).args
+    travel = PromptTravel.parse(SCHEDULE)
+    assert relative(positive[0][0], travel.blended(CORE.text.encode(travel.prompts), 6, 2)) < 1e-5
+    fps = torch.tensor([8.0])
+    return host_travel(MODEL, CORE.unet, CORE.vae.config.scale_factor, 8, positive, negative, fps=fps)
+
+
+def check_travel_on(temporal: str) -> dict:
+    """The same on another system's UNet, small and random, with texts of its own width."""
+    import comfy.latent_formats
+
+    torch.manual_seed(0)
+    config = UNetConfig(
+        model_channels=32, channel_mult=(1, 2), num_res_blocks=1, transformer_depth=(1, 1), context_dim=16,
+        num_heads=4, temporal=temporal,
+    )  # fmt: skip
+    core = UNet(config).eval()
+    for parameter in core.parameters():
+        parameter.add_(torch.randn_like(parameter) * 0.02)
+    latent = comfy.latent_formats.SD15()
+    model = host_models.make_unet_model(core.config, core.state_dict(), latent_format=latent, fingerprint="")
+    texts = torch.randn(2, 5, 16)
+    positive = [[PromptTravel.parse(SCHEDULE).blended(texts, 6, 2), {}]]
+    return host_travel(model, core, latent.scale_factor, 4, positive, [[torch.randn(1, 5, 16), {}]])
 
 
 def check_travel_windows() -> dict:
     """The host's context windows take each frame's text along: a window of the whole travel is not one of its start."""
-    model = MODEL.clone()
-    wanted = {
-        "context_schedule": comfy.context_windows.get_matching_context_schedule("standard_static"),
-        "fuse_method": comfy.context_windows.get_matching_fuse_method("flat"),
-        "context_length": 4, "context_overlap": 0, "context_stride": 1, "closed_loop": False, "dim": 0,
-    }  # fmt: skip
-    model.model_options["context_handler"] = comfy.context_windows.IndexListContextHandler(**wanted)
+    model = windowed(MODEL, 4, 0, "flat")
     seen = []
     forward = host_models.UNet.forward
 
@@ -183,8 +232,11 @@ CHECKS = {
     "vdm euler_ancestral": lambda: check_vdm("euler_ancestral", None, 50, 2.5),
     "vdm dynamic": lambda: check_vdm("euler_ancestral", 0.9, 50, 4.0),
     "vdm plain": lambda: check_vdm("euler_ancestral", None, 20, 1.0),
+    "vdm windows": check_vdm_windows,
     "pixels": check_pixels,
     "travel": check_travel,
+    "travel on modelscope": lambda: check_travel_on("modelscope"),
+    "travel on animatediff": lambda: check_travel_on("animatediff"),
     "travel windows": check_travel_windows,
     "walk": check_walk,
 }

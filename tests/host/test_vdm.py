@@ -54,8 +54,14 @@ def test_pixels_are_handed_through(figures: dict) -> None:
     assert found["shape"] == [3, 3, 16, 24] and found["back"] < 1e-5 and found["ours"] < 1e-5 and found["range"]
 
 
-def test_prompt_travel_gives_each_frame_its_text(figures: dict) -> None:
-    found = figure(figures, "travel")
+def test_context_windows_make_our_clip(figures: dict) -> None:
+    found = figure(figures, "vdm windows")
+    assert found["shape"][0] == 15 and found["relative"] <= 1e-4
+
+
+@pytest.mark.parametrize("name", ["travel", "travel on modelscope", "travel on animatediff"])
+def test_prompt_travel_gives_each_frame_its_text(figures: dict, name: str) -> None:
+    found = figure(figures, name)
     assert found["shape"][0] == 6 and found["relative"] <= 1e-4 and found["change"] > 1e-3
 
 
