@@ -180,8 +180,11 @@ def clip_tokenizer() -> Any:
 
 
 def load_tokenizer(folder: str | Path) -> Any:
-    """transformers' CLIPTokenizer from vocab.json and merges.txt, without the network."""
-    from transformers import CLIPTokenizer
+    """transformers' CLIPTokenizer from vocab.json and merges.txt, without the network.
+
+    The one that tokenizers back: transformers 4 has another besides, which drops accents where ftfy is not installed.
+    """
+    from transformers import CLIPTokenizerFast
 
     folder = Path(folder)
     for name in ("vocab.json", "merges.txt"):
@@ -189,4 +192,4 @@ def load_tokenizer(folder: str | Path) -> Any:
             raise DiffilmError(
                 f"no tokenizer in {folder}: {name} is not there; the folder must hold vocab.json and merges.txt"
             )
-    return CLIPTokenizer.from_pretrained(str(folder), local_files_only=True)
+    return CLIPTokenizerFast.from_pretrained(str(folder), local_files_only=True)

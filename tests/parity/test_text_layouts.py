@@ -35,7 +35,7 @@ def open_clip():
     before = {name: sys.modules.get(name) for name in stand_ins}
     sys.modules.update(stand_ins)
     try:
-        yield importlib.import_module("open_clip.transformer"), importlib.import_module("open_clip.tokenizer")
+        return importlib.import_module("open_clip.transformer"), importlib.import_module("open_clip.tokenizer")
     finally:
         for name in [name for name in sys.modules if name.startswith("open_clip.")]:
             del sys.modules[name]
