@@ -172,6 +172,11 @@ def as_device(device: torch.device | str | None) -> torch.device:
     return found
 
 
+def usual_dtype(device: torch.device) -> torch.dtype:
+    """What networks are loaded in where nothing else is said: float32 on a CPU, float16 elsewhere."""
+    return torch.float32 if device.type == "cpu" else torch.float16
+
+
 def _fill(module: nn.Module, tensors: dict[str, Tensor], what: str, path: Path) -> None:
     try:
         module.load_state_dict(tensors)
@@ -186,16 +191,21 @@ def load_model(
     device: torch.device | str | None = None,
     dtype: torch.dtype | None = None,
 ) -> VideoModel:
-    """Load a Diffilm model file, ready to sample.
+    """Load a model, ready to sample.
 
-    path: a file or a folder; None for the model that ships. device: the GPU where there is one, else the CPU. dtype:
-    of the UNet and the autoencoder; float32 on a CPU, float16 elsewhere. Long prompts are cut where ComfyUI's CLIP Text
-    Encode cuts them, so that both give the same conditioning. Raises DiffilmError as `read_model` and
-    `as_device` do.
+    path: a Diffilm model, a file or a folder, or the folder of a published one (`pipeline.load_pipeline`); None for the
+    model that ships. device: the GPU where there is one, else the CPU. dtype: of the UNet and the autoencoder; float32
+    on a CPU, float16 elsewhere. Long prompts are cut where ComfyUI's CLIP Text Encode cuts them, so that both give the
+    same conditioning. Raises DiffilmError as `read_model` and `as_device` do.
     """
+    from .pipeline import is_pipeline, load_pipeline
+
+    if path is not None and is_pipeline(Path(path)):
+        device = as_device(device)
+        return load_pipeline(Path(path), device=device, dtype=dtype or usual_dtype(device))
     tensors, config, path = read_model(path)
     device = as_device(device)
-    dtype = dtype or (torch.float32 if device.type == "cpu" else torch.float16)
+    dtype = dtype or usual_dtype(device)
     unet, vae = UNet(config.unet), AutoencoderKL(config.vae)
     _fill(unet, part(tensors, "unet"), "UNet", path)
     _fill(vae, part(tensors, "vae"), "autoencoder", path)

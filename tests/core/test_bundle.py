@@ -60,7 +60,7 @@ def one_line(path, **options) -> str:
 
 def test_wrong_files_are_named(path, tmp_path):
     assert "does not exist" in one_line(tmp_path / "none.safetensors")
-    assert "is a folder" in one_line(tmp_path)  # without a model in it
+    assert "holds no UNet" in one_line(tmp_path)
     whole = path.read_bytes()
     for name, data, message in (
         ("text", b"Once upon a time there was a fox in the snow.", "no safetensors file"),

@@ -64,18 +64,17 @@ def diffusers(weights: dict[str, Tensor]) -> dict[str, Tensor]:
     return found
 
 
-def open_clip(seed: int = 0) -> dict[str, Tensor]:
-    """The text half of `open_clip_pytorch_model.bin`, at its full width: the host knows it by that."""
+def open_clip(width: int = CONTEXT, layers: int = 24, seed: int = 0) -> dict[str, Tensor]:
+    """The text half of `open_clip_pytorch_model.bin`; the host knows it by its full width and depth."""
     generator = torch.Generator().manual_seed(seed)
 
     def rand(*shape: int, spread: float = 0.02) -> Tensor:
         return (torch.rand(shape, generator=generator) * 2 - 1).mul_(spread).half()
 
-    width = CONTEXT
     weights = {"positional_embedding": rand(77, width), "text_projection": rand(width, width)}
     weights |= {"token_embedding.weight": rand(49408, width), "logit_scale": torch.tensor(4.6)}
     norms = ["ln_final"]
-    for number in range(24):
+    for number in range(layers):
         block = f"transformer.resblocks.{number}"
         norms += [f"{block}.ln_1", f"{block}.ln_2"]
         weights |= {
@@ -97,6 +96,15 @@ def lightning_vae(seed: int = 0) -> dict[str, dict[str, Tensor]]:
     vae = AutoencoderKL(AutoencoderConfig(ch=32, ch_mult=(1, 1, 1, 1), num_res_blocks=1)).state_dict()
     weights = {f"first_stage_model.{name}": tensor for name, tensor in vae.items()}
     return {"state_dict": {**weights, "loss.logvar": torch.zeros(())}}
+
+
+def write_original(folder: Path, width: int = 64) -> Path:
+    """A folder of ModelScope's three files, all narrow."""
+    folder.mkdir(parents=True, exist_ok=True)
+    torch.save(original(native(tiny_config(width))), folder / "text2video_pytorch_model.pth")
+    torch.save(open_clip(width, 3), folder / "open_clip_pytorch_model.bin")
+    torch.save(lightning_vae(), folder / "VQGAN_autoencoder.pth")
+    return folder
 
 
 def write_modelscope(models: Path) -> None:
