@@ -184,7 +184,7 @@ def load_tokenizer(folder: str | Path) -> Any:
 
     The one that tokenizers back: transformers 4 has another besides, which drops accents where ftfy is not installed.
     """
-    from transformers import CLIPTokenizerFast
+    from transformers import CLIPTokenizerFast  # type: ignore[attr-defined]
 
     folder = Path(folder)
     for name in ("vocab.json", "merges.txt"):

@@ -23,6 +23,7 @@ from diffilm_core.checkpoints import (
 from diffilm_core.checkpoints.text import build_text
 from diffilm_core.errors import DiffilmError
 from diffilm_core.models import AutoencoderConfig, AutoencoderKL, UNet, UNetConfig
+from tests.published import animatediff, vdm
 
 LOADERS = (inspect, inspect, load_unet, load_vae, load_text_encoder, load_motion, load_image_encoder)
 DIMS = (0, 1, 2, 3, 7, 31, 64, 320, 768)
@@ -47,7 +48,7 @@ def modelscope():
 def svd():
     config = UNetConfig(
         in_channels=8, model_channels=64, channel_mult=(1,), num_res_blocks=1, transformer_depth=(1,),
-        context_dim=32, head_dim=64, use_linear=True, temporal="svd", temporal_options={"ids": 3},
+        context_dim=32, head_dim=64, use_linear=True, temporal="svd",
     )  # fmt: skip
     return UNet(config).state_dict()
 
@@ -64,10 +65,40 @@ def text():
     return {f"text_model.{name}": tensor for name, tensor in build_text(config).state_dict().items()}
 
 
+def open_clip():
+    """Both towers of a small CLIP."""
+    block = {"ln_1": (80,), "ln_2": (80,), "attn.out_proj": (80, 80), "mlp.c_fc": (160, 80), "mlp.c_proj": (80, 160)}
+    made = {"token_embedding.weight": (99, 80), "positional_embedding": (16, 80), "visual.conv1.weight": (80, 3, 2, 2)}
+    made |= {"visual.class_embedding": (80,), "visual.positional_embedding": (17, 80), "visual.proj": (80, 64)}
+    for norm in ("ln_final", "visual.ln_pre", "visual.ln_post"):
+        made |= {f"{norm}.weight": (80,), f"{norm}.bias": (80,)}
+    for head in ("transformer.resblocks.", "visual.transformer.resblocks."):
+        for layer in range(2):
+            made |= {f"{head}{layer}.{name}.weight": shape for name, shape in block.items()}
+            made |= {f"{head}{layer}.{name}.bias": shape[:1] for name, shape in block.items()}
+            made |= {f"{head}{layer}.attn.in_proj_weight": (240, 80), f"{head}{layer}.attn.in_proj_bias": (240,)}
+    return {name: torch.randn(shape) for name, shape in made.items()}
+
+
+def motion():
+    return animatediff.original("v3", (32, 32), layers=1)
+
+
+def lora():
+    return animatediff.motion_lora("v3", (32, 32), layers=1)
+
+
+def trainer():
+    return {f"{part}.denoise_fn.{name}": t for part in ("model", "ema") for name, t in vdm.vdm_state().items()}
+
+
 @functools.lru_cache(maxsize=1)
 def bases():
     torch.manual_seed(0)
-    return [make() for make in (sd1, modelscope, svd, vae, text)]
+    return [make() for make in MAKERS]
+
+
+MAKERS = (sd1, modelscope, svd, vae, text, open_clip, motion, lora, trainer)
 
 
 def other_shape(pick, tensor):
@@ -165,3 +196,9 @@ def test_500_headers(tmp_path):
         path.write_bytes(mutate_header(pick, data))
         seen[outcome(pick.choice(LOADERS[:4]), path)] += 1
     assert seen["refused"] > 400, seen
+
+
+@pytest.mark.parametrize("make", MAKERS)
+def test_unmutated_they_are_known(make):
+    info = inspect(make())
+    assert info.missing == info.unexpected == []
