@@ -70,7 +70,7 @@ NODES = {node.GET_SCHEMA().node_id: node for node in asyncio.run(extension.get_n
 from pack import nodes
 from pack.diffilm_core import frames
 from pack.diffilm_core.errors import DiffilmError
-from pack.nodes import host, video
+from pack.nodes import host, host_video, video
 
 STORY = "A fox sat in the snow. A bee flew over the meadow. An owl sat in the forest."
 
@@ -383,7 +383,7 @@ def check_sound_and_gif() -> None:
         NODES[node].hidden = SimpleNamespace(prompt={"1": {}}, extra_pnginfo=None)
     made = run("DiffilmWriteMovie", videos=[clip], movie=["heard"], crf=[18], audio=[music])[0]
     assert float(frames.read_audio(made.path).duration) > 0.7
-    run("DiffilmSaveGIF", video=clip, name="short", frame_ms=120)
+    NODES["DiffilmSaveGIF"].execute(video=clip, name="short", frame_ms=120)
     assert frames.read(work / "output/short_00001_.gif").fps == 25 / frames.as_fps(3)
 
 
@@ -431,6 +431,29 @@ def check_image_to_video() -> None:
     fails("expected width and height in steps of 8", "DiffilmImageToVideo", **{**wanted, "width": 100})
     refused = NODES["DiffilmLoadImageToVideo"].validate_inputs("svd.safetensors")
     assert "9.56 GB" in refused and "models/checkpoints" in refused and "diffilm fetch svd" in refused
+
+
+def check_published_files_are_listed_or_named() -> None:
+    unet, vae = NODES["DiffilmLoadVideoUNet"], NODES["DiffilmLoadVAE"]
+    folder_paths.get_filename_list, folder_paths.get_full_path = lambda name: [], lambda name, file: None
+    said = unet.validate_inputs(unet_name="zeroscope_v2_XL.pth")
+    for words in ("2.82 GB", "CC-BY-NC-4.0", "models/diffusion_models", "diffilm fetch zeroscope-xl"):
+        assert words in said, said
+    assert "5.21 GB" in vae.validate_inputs(vae_name="VQGAN_autoencoder.pth")
+    assert host_video.video_files()[0] == "text2video_pytorch_model.pth"
+    place = work / "models/unets"
+    place.mkdir()
+    torch.save({"input_blocks.1.0.temopral_conv.conv1.0.weight": torch.zeros(1)}, place / "video.pth")
+    torch.save({"conv_in.weight": torch.zeros(1)}, place / "image.pth")
+    folder_paths.get_filename_list = lambda name: ["image.pth", "video.pth"] if name == "checkpoints" else []
+    folder_paths.get_full_path = lambda name, file: str(place / file) if (place / file).is_file() else None
+    assert host_video.video_files() == ["video.pth"] and unet.validate_inputs(unet_name="video.pth") is True
+    try:
+        unet.execute(unet_name="video.pth", weight_dtype="default")
+    except DiffilmError as error:
+        assert "video.pth" in str(error)
+    else:
+        raise AssertionError
 
 
 def check_digest() -> None:
