@@ -47,7 +47,7 @@ def module(name: str, path: Path, **options: Any) -> Any:
 
 pack = module("pack", pack_folder / "__init__.py", submodule_search_locations=[str(pack_folder)])
 asyncio.run(pack.comfy_entrypoint())
-from pack.diffilm_core.checkpoints import load_unet
+from pack.diffilm_core.checkpoints import load_text_encoder, load_unet
 from pack.diffilm_core.errors import DiffilmError
 from pack.diffilm_core.models.autoencoder import AutoencoderConfig, AutoencoderKL
 from pack.diffilm_core.models.unet import UNet, UNetConfig
@@ -200,5 +200,16 @@ def autoencoder() -> dict[str, Any]:
     }  # fmt: skip
 
 
-figures = {"empty": empty(), "video": video(), "others": others(), "autoencoder": autoencoder()}
+def text() -> dict[str, Any]:
+    """The host's own loader takes ModelScope's text encoder in open_clip's names, so the pack has none for it."""
+    path = BASE / "open_clip_pytorch_model.bin"
+    torch.save(modelscope.open_clip(), path)
+    clip = comfy.sd.load_clip([str(path)], clip_type=comfy.sd.CLIPType.STABLE_DIFFUSION)
+    theirs = clip.encode_from_tokens(clip.tokenize("a fox in the snow")).float()
+    del clip
+    ours = load_text_encoder(path, dtype=torch.float32).encode(["a fox in the snow"])
+    return {"shape": list(ours.shape), "relative": float((ours - theirs).norm() / ours.norm())}
+
+
+figures = {"text": text(), "empty": empty(), "video": video(), "others": others(), "autoencoder": autoencoder()}
 print("FIGURES " + json.dumps(figures))

@@ -64,6 +64,11 @@ def test_modelscopes_autoencoder_loads_where_the_hosts_loader_refuses_it(figures
     assert found["relative"] < 1e-4
 
 
+def test_the_hosts_own_loader_takes_modelscopes_text_encoder(figures: dict) -> None:
+    found = figures["text"]
+    assert found["shape"] == [1, 77, 1024] and found["relative"] < 1e-5
+
+
 def test_a_missing_file_is_refused_before_anything_runs(server: Server) -> None:
     graph = {
         "1": {"class_type": "DiffilmLoadVideoUNet",
