@@ -27,6 +27,7 @@ from diffilm_core.checkpoints.layout import VIDEO_SYSTEMS
 from diffilm_core.errors import DiffilmError
 from diffilm_core.models import AutoencoderConfig, AutoencoderKL, UNet, UNetConfig
 
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")  # torch about old pickles
 TINY_UNET = UNetConfig(
     model_channels=32, channel_mult=(1, 2), num_res_blocks=1, transformer_depth=(1, 0), context_dim=48
 )
