@@ -126,6 +126,7 @@ def _bring(remote: Remote, target: Path, progress: Progress | None) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
         with _Counted(part, f"fetching {target.name}", remote.record.size, progress) as out, _hub_errors(remote.file):
             _download(remote.url, out, remote.record.size)
+            os.fsync(out.fileno())
         try:
             check_against(part, remote.record, progress)
         except DiffilmError as error:
