@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 ORIGINAL_MARK = "input_blocks.1.0.time_mixer.mix_factor"
 DIFFUSERS_MARK = "down_blocks.0.resnets.0.time_mixer.mix_factor"
 HEAD_DIM = 64
-ID_WIDTH = 256
+IDS, ID_WIDTH = 3, 256
 
 _TOP = {"add_embedding.linear_1": "label_emb.0.0", "add_embedding.linear_2": "label_emb.0.2"}
 _TEMPORAL_RESNET = re.compile(r"(.+\.)temporal_res_block\.(.+)")
@@ -54,13 +54,13 @@ def find_diffusers(tensors: Mapping[str, Tensor]) -> dict[str, Tensor] | None:
 def config(tensors: Mapping[str, Tensor]) -> UNetConfig:
     """The shape of the UNet with these tensors; heads of 64 channels. Raises DiffilmError where they are none."""
     found = unet_config(tensors, head_dim=HEAD_DIM)
-    try:
-        ids, rest = divmod(tensors["label_emb.0.0.weight"].shape[1], ID_WIDTH)
-    except (KeyError, IndexError) as error:
-        raise DiffilmError("a Stable Video Diffusion UNet without label_emb.0.0.weight; get the file again") from error
-    if rest:
-        raise DiffilmError(f"label_emb.0.0.weight takes {rest} numbers over a multiple of {ID_WIDTH}: an unknown model")
-    return replace(found, temporal="svd", temporal_options={"ids": ids})
+    numbers = tensors["label_emb.0.0.weight"].shape[1] if "label_emb.0.0.weight" in tensors else 0
+    if numbers != IDS * ID_WIDTH:
+        raise DiffilmError(
+            f"a UNet of Stable Video Diffusion's kind that is told {numbers} numbers, expected {IDS * ID_WIDTH} (frame "
+            "rate, motion, noise): SV3D and other relatives do not run; take svd.safetensors or svd_xt.safetensors"
+        )
+    return replace(found, temporal="svd")
 
 
 FIRST_STAGE = "first_stage_model."

@@ -135,7 +135,8 @@ def image_to_video(
 
     The published settings: EDM noise levels .002 to 700 in Karras' spacing, v-prediction, guidance growing over the
     frames. SVD was trained on 14 frames, SVD-XT on 25 (30 steps). `chunk` frames are decoded together: part of what
-    decides the pixels. Raises DiffilmError on settings that do not fit, before the first network is called.
+    decides the pixels. An autoencoder in float16 overflows: load it in float32 or bfloat16. Raises DiffilmError on
+    settings that do not fit, before the first network is called.
     """
     from ..frames.decode import decode
 

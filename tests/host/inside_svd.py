@@ -20,8 +20,6 @@ sys.argv = ["main.py", "--cpu"]
 import comfy.options
 
 comfy.options.enable_args_parsing()
-import comfy.context_windows
-import comfy.latent_formats
 import comfy.model_base
 import comfy.model_patcher
 import comfy.sd
@@ -97,11 +95,11 @@ def sampled(model: Any, steps: int, positive: Any, negative: Any, latent: Any, m
     return out[0]["samples"]
 
 
-def core_clip(steps: int, count: int = FRAMES, window: int | None = None, cfg: Any = (1.0, 2.5)) -> Any:
+def core_clip(steps: int) -> Any:
     cond, uncond = image_conditions(PICTURE, *picture_networks(AUTOENCODER, ENCODER), **NUMBERS)
     return sampling.sample_clip(
-        UNET, sampling.EDMSchedule.between(), "v", cond, uncond, shape=(4, count, HEIGHT // 8, WIDTH // 8), seed=SEED,
-        steps=steps, cfg=cfg, sampler="euler", spacing="karras", window=window,
+        UNET, sampling.EDMSchedule.between(), "v", cond, uncond, shape=(4, FRAMES, HEIGHT // 8, WIDTH // 8), seed=SEED,
+        steps=steps, cfg=(1.0, 2.5), sampler="euler", spacing="karras",
     )  # fmt: skip
 
 
@@ -192,29 +190,48 @@ def check_lora() -> dict:
 
 
 def check_context_windows() -> dict:
-    """Three windows' worth of frames at one guidance, the host's windows and ours."""
-    model = MODEL.clone()
-    wanted = {
-        "context_schedule": comfy.context_windows.get_matching_context_schedule("standard_static"),
-        "fuse_method": comfy.context_windows.get_matching_fuse_method("pyramid"),
-        "context_length": FRAMES, "context_overlap": FRAMES // 2, "context_stride": 1, "closed_loop": False, "dim": 0,
-    }  # fmt: skip
-    try:
-        handler = comfy.context_windows.IndexListContextHandler(**wanted, freenoise=True)
-    except TypeError:
-        return {"freenoise": False}
-    model.model_options["context_handler"] = handler
-    comfy.context_windows.create_prepare_sampling_wrapper(model)
-    long = {"samples": torch.zeros(3 * FRAMES, 4, HEIGHT // 8, WIDTH // 8)}
-    wrapped = getattr(comfy.context_windows, "create_sampler_sample_wrapper", None)
-    if wrapped is not None:
-        wrapped(model)
-    theirs = sampled(model, 3, POSITIVE, NEGATIVE, long, None)
-    mine = core_clip(3, 3 * FRAMES, FRAMES, 2.5).movedim(1, 0) / 0.18215
-    return {"freenoise": True, "relative": relative(mine, theirs)}
+    """Three windows' worth of frames at one guidance, the host's node at its defaults and with FreeNoise, and ours."""
+    from comfy_extras.nodes_context_windows import ContextWindowsManualNode as Node
+
+    defaults = {each.id: each.default for each in Node.define_schema().inputs if each.id != "model"}
+    defaults |= {"context_schedule": "standard_static", "fuse_method": "pyramid"}
+    length, overlap = defaults["context_length"], defaults["context_overlap"]
+    cond, uncond = image_conditions(PICTURE, *picture_networks(AUTOENCODER, ENCODER), **NUMBERS)
+    schedule = sampling.EDMSchedule.between()
+    guided = sampling.Guidance(sampling.Denoiser(UNET, schedule, "v"), cond, uncond, 2.5)
+    windows = sampling.ContextWindows(guided, length, overlap)
+    sigmas = sampling.sigmas_for(schedule, 4, "karras")
+    out: dict[str, Any] = {"frames": 3 * length}
+    long = {"samples": torch.zeros(3 * length, 4, HEIGHT // 8, WIDTH // 8)}
+    for name, freenoise in (("defaults", False), ("freenoise", True)):
+        model = Node.execute(MODEL, **{**defaults, "freenoise": freenoise}).args[0]
+        theirs = sampled(model, 4, POSITIVE, NEGATIVE, long, None)
+        window = {"freenoise_window": length, "overlap": overlap} if freenoise else {}
+        noise = sampling.initial_noise((1, 4, 3 * length, HEIGHT // 8, WIDTH // 8), SEED, **window)
+        x = sampling.noisy_start(None, noise, sigmas[0], schedule.sigma_max)
+        out[name] = relative(sampling.sample_euler(windows, x, sigmas)[0].movedim(1, 0) / 0.18215, theirs)
+    return out
+
+
+def check_fp8() -> dict:
+    """The UNet with its weights in 8-bit floats against the same in float32, one call."""
+    small = host_svd.make_svd_model(UNET.config, UNET.state_dict(), "fp8", torch.float8_e4m3fn)
+    generator = torch.Generator().manual_seed(1)
+    x, concat = torch.randn(2, FRAMES, 4, 8, 8, generator=generator)
+    conds = {
+        "c_concat": concat,
+        "c_crossattn": torch.randn(1, 1, UNET.config.context_dim, generator=generator).expand(FRAMES, -1, -1),
+        "num_video_frames": FRAMES,
+        "diffilm_time_ids": (5.0, 127.0, 0.02),
+    }
+    full, less = (each.model.apply_model(x, torch.full((FRAMES,), 3.0), **conds) for each in (MODEL, small))
+    weights = small.model.diffusion_model.state_dict()
+    stored = {str(weight.dtype) for name, weight in weights.items() if name.endswith("attn1.to_q.weight")}
+    return {"stored": sorted(stored), "relative": relative(less, full), "finite": bool(less.isfinite().all())}
 
 
 CHECKS = {
+    "fp8": check_fp8,
     "hosts_unet": check_hosts_unet,
     "trajectory": check_trajectory,
     "conditions": check_conditions,

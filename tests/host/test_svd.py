@@ -76,7 +76,13 @@ def test_loras(figures: dict, names: str) -> None:
 
 
 def test_context_windows_over_three_lengths_are_ours(figures: dict) -> None:
-    assert figure(figures, "context_windows")["relative"] <= 1e-4
+    found = figure(figures, "context_windows")
+    assert found["frames"] == 48 and found["defaults"] <= 1e-4 and found["freenoise"] <= 1e-4
+
+
+def test_eight_bit_weights(figures: dict) -> None:
+    found = figure(figures, "fp8")
+    assert found["stored"] == ["torch.float8_e4m3fn"] and found["finite"] and 0 < found["relative"] < 0.2
 
 
 @pytest.fixture(scope="module")

@@ -78,7 +78,7 @@ def pair() -> tuple[Any, UNet]:
     return peer, ours_of(peer)
 
 
-@pytest.mark.parametrize("frames", [1, 2, 7, 14])
+@pytest.mark.parametrize("frames", [1, 2, 7, 16])
 @pytest.mark.parametrize(("batch", "size"), [(1, (8, 8)), (2, (4, 12))])
 def test_unet_is_theirs(pair: tuple[Any, UNet], frames: int, batch: int, size: tuple[int, int]) -> None:
     assert compare(*pair, batch, frames, size) <= 1e-5
@@ -132,6 +132,13 @@ def published(name: str) -> dict[str, Tensor]:
     """The tensors of a list of names and shapes, on the meta device."""
     lines = (line.split(" ", 1) for line in (KEYS / name).read_text().splitlines())
     return {name: torch.empty(ast.literal_eval(shape), device="meta") for name, shape in lines}
+
+
+def test_relatives_are_refused(pair: tuple[Any, UNet]) -> None:
+    tensors = dict(pair[1].state_dict())
+    tensors["label_emb.0.0.weight"] = torch.zeros(tensors["label_emb.0.0.weight"].shape[0], 256)
+    with pytest.raises(DiffilmError, match=r"told 256 numbers, expected 768.*SV3D"):
+        load_unet({f"model.diffusion_model.{name}": tensor for name, tensor in tensors.items()})
 
 
 @pytest.mark.parametrize("layout", ["original", "diffusers"])

@@ -3,6 +3,7 @@ weights: 25 Euler steps to 1e-4, and the frames after decoding in chunks."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from einops import rearrange
 from PIL import Image
 from torch import Tensor
 
-from diffilm_core.checkpoints import svd
+from diffilm_core.checkpoints import image_encoder, load_image_encoder, load_unet, load_vae, svd
 from diffilm_core.checkpoints.config import vae_config
 from diffilm_core.errors import DiffilmError
 from diffilm_core.models import UNet
@@ -66,6 +67,7 @@ def pipeline() -> Any:
             num_attention_heads=2,
             image_size=224,
             patch_size=32,
+            hidden_act="gelu",
         )
     )
     made = diffusers.StableVideoDiffusionPipeline(
@@ -149,6 +151,22 @@ def test_the_frames_are_the_pipelines(pipeline: Any, ours: Any, picture: Image.I
     )  # fmt: skip
     assert (made.frames, made.width, made.height, made.fps) == (FRAMES, WIDTH, HEIGHT, 6)
     assert (made.collect() - expected.permute(0, 2, 3, 1)).abs().max() <= 1e-4
+
+
+def test_the_pipelines_folder_is_the_same_model(
+    pipeline: Any, ours: Any, picture: Image.Image, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Saved as diffusers saves it, and loaded again, all three parts."""
+    monkeypatch.setattr(image_encoder, "HEAD_DIM", 16)  # of the small one here
+    pipeline.save_pretrained(tmp_path)
+    unet, vae = load_unet(tmp_path), load_vae(tmp_path)
+    assert (unet.system, vae.system, unet.layout, vae.layout) == ("svd", "svd", "diffusers", "diffusers")
+    settings = {"frames": 2, "width": WIDTH, "height": HEIGHT, "steps": 2, "seed": SEED}
+    made, expected = (
+        image_to_video(as_tensor(picture), *networks, **settings).collect()
+        for networks in ((unet, vae, load_image_encoder(tmp_path)), (*ours, pipeline.image_encoder))
+    )
+    assert (made - expected).abs().max() <= 1e-5
 
 
 def test_sigmas_are_the_schedulers() -> None:

@@ -16,7 +16,7 @@ from ..dialect import TemporalDialect
 if TYPE_CHECKING:
     from ..unet import UNet
 
-ID_WIDTH = 256  # of the sinusoid of each number beside the timestep
+IDS, ID_WIDTH = 3, 256  # numbers beside the timestep, and how wide the sinusoid of each is
 DEFAULT_IDS = (5.0, 127.0, 0.0)  # 6 frames a second, motion bucket 127, no noise on the picture
 
 
@@ -119,9 +119,6 @@ class StableVideo(TemporalDialect):
 
     name = "svd"
 
-    def __init__(self, ids: int = 3) -> None:
-        self.ids = ids
-
     def res_block(self, build: Build, cin: int, emb: int, cout: int) -> ResBlock:
         return VideoResBlock(build, cin, emb, cout)
 
@@ -131,7 +128,7 @@ class StableVideo(TemporalDialect):
         return [VideoTransformer(build, channels, context_dim, heads, depth, use_linear)]
 
     def setup(self, unet: UNet, build: Build, width: int, emb: int) -> None:
-        layers = nn.Sequential(build.linear(self.ids * ID_WIDTH, emb), nn.SiLU(), build.linear(emb, emb))
+        layers = nn.Sequential(build.linear(IDS * ID_WIDTH, emb), nn.SiLU(), build.linear(emb, emb))
         unet.label_emb = nn.Sequential(layers)
 
     def join(self, unet: UNet, x: Tensor, conditions: dict[str, Any]) -> Tensor:
@@ -142,9 +139,9 @@ class StableVideo(TemporalDialect):
         ids = conditions.get("time_ids")
         values = torch.as_tensor(DEFAULT_IDS if ids is None else ids, dtype=torch.float32, device=emb.device)
         values = values.expand(emb.shape[0], -1) if values.ndim == 2 else values.expand(emb.shape[0], values.shape[0])
-        if values.shape[1] != self.ids:
+        if values.shape[1] != IDS:
             raise DiffilmError(
-                f"Stable Video Diffusion got {values.shape[1]} time ids, expected {self.ids}: frames a second minus 1, "
+                f"Stable Video Diffusion got {values.shape[1]} time ids, expected {IDS}: frames a second minus 1, "
                 "motion bucket, noise augmentation"
             )
         y = rearrange(sinusoidal(values.flatten(), ID_WIDTH), "(b n) d -> b (n d)", b=emb.shape[0])
