@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -207,6 +208,12 @@ class UNet(nn.Module):
             )
 
 
+_TEMPORAL = re.compile(
+    r"\.temporal|\.motion\.|\.temopral_conv\.|\.time_(?:stack|mixer|pos_embed)\.|^fps_embed\.|^input_blocks\.0\.1\."
+    r"|^(?:(?:in|out)put_blocks\.\d+|middle_block)\.2\.(?:norm|proj_in|proj_out|transformer_blocks)\."
+)
+
+
 def is_temporal(name: str) -> bool:
-    """Whether a tensor of this name belongs to the temporal dialect."""
-    return ".temporal" in name or ".motion." in name or name.startswith("fps_embed.")
+    """Whether a tensor of this name belongs to a temporal dialect."""
+    return _TEMPORAL.search(name) is not None

@@ -69,8 +69,8 @@ class TemporalTransformer(ClipLayer):
             return x
         height, width = x.shape[2:]
         h = self.norm(rearrange(x, "(b t) c h w -> b c (t h w)", t=clip.frames))
-        h = h.transpose(1, 2).contiguous()  # frame by frame, then only whole rows move
-        h = self.proj_in(rearrange(h, "b (t n) c -> (b n) t c", t=clip.frames))
+        h = self.proj_in(h.transpose(1, 2).contiguous())
+        h = rearrange(h, "b (t n) c -> (b n) t c", t=clip.frames).contiguous()  # whole rows move
         for block in self.transformer_blocks:
             h = block(h)
         h = rearrange(self.proj_out(h), "(b n) t c -> (b t) n c", n=height * width)
