@@ -60,7 +60,7 @@ def matches(checkpoint: Checkpoint, roles: Collection[str]) -> tuple[list[tuple[
         except DiffilmError as error:
             reason = reason or str(error)
         except MALFORMED as error:
-            reason = reason or f"like a {layout}, but malformed ({type(error).__name__}: {error})"
+            reason = reason or f"like {layout.named}, but malformed ({type(error).__name__}: {error})"
         else:
             if tensors:
                 found.append((layout, tensors))
@@ -74,7 +74,7 @@ def configured(layout: Layout, tensors: Mapping[str, Tensor], label: str) -> Any
     except DiffilmError as error:
         raise DiffilmError(f"{label}: {error}") from error
     except MALFORMED as error:
-        raise DiffilmError(f"{label} is like a {layout}, but its shapes make none ({error}); get it again") from error
+        raise DiffilmError(f"{label}: like {layout.named}, but its shapes make none ({error}): get it again") from error
 
 
 def built(layout: Layout, config: Any, label: str, **options: Any) -> nn.Module:
@@ -84,7 +84,7 @@ def built(layout: Layout, config: Any, label: str, **options: Any) -> nn.Module:
     except DiffilmError as error:
         raise DiffilmError(f"{label}: {error}") from error
     except MALFORMED as error:
-        raise DiffilmError(f"{label} is like a {layout}, but its shapes make none ({error}); get it again") from error
+        raise DiffilmError(f"{label}: like {layout.named}, but its shapes make none ({error}): get it again") from error
 
 
 def differences(module: nn.Module, tensors: Mapping[str, Tensor]) -> tuple[list[str], list[str]]:
@@ -148,10 +148,12 @@ def plain(config: Any) -> Any:
 
 def described(checkpoint: Checkpoint) -> str:
     """What a checkpoint holds, in words."""
-    found, _ = matches(checkpoint, MAIN)
+    found, reason = matches(checkpoint, MAIN)
+    if reason and not found:
+        return reason
     if not found:
         return f"{len(checkpoint)} tensors of no known model ({', '.join(list(checkpoint)[:3])} ...)"
-    return " and ".join(f"a {layout}" for layout, _ in found)
+    return " and ".join(layout.named for layout, _ in found)
 
 
 def unknown(checkpoint: Checkpoint, reason: str) -> DiffilmError:

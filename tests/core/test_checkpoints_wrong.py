@@ -144,6 +144,12 @@ def test_another_role_says_what_the_file_is(unet_file, vae_file):
         refused(load, unet_file, "Stable Diffusion 1.x UNet (ldm)", f"expected a {role}")
 
 
+def test_another_role_that_does_not_run_says_what_it_is(tmp_path):
+    path = tmp_path / "sdxl_motion.safetensors"
+    save_file({f"{n}.motion_modules.0.temporal_attentions.0.w": torch.zeros(2) for n in ("down_blocks.0",)}, str(path))
+    refused(load_unet, path, "Hotshot-XL", "expected a UNet")
+
+
 def test_an_image_model_where_a_video_model_is_needed(unet_file):
     refused(
         lambda path: load_unet(path, systems=VIDEO_SYSTEMS), unet_file, "Stable Diffusion 1.x UNet", "ModelScope"
@@ -244,6 +250,6 @@ def test_memory_is_returned(tmp_path):
     before, living = resident(), living_bytes()
     for _ in range(5):
         refused(load_vae, path, "not finite")
-    gc.collect()
+        gc.collect()
     assert living_bytes() <= living
     assert resident() - before < 1.5 * size
