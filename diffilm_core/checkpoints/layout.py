@@ -44,5 +44,10 @@ class Layout:
     config: Callable[[Mapping[str, Tensor]], Any]
     build: Callable[..., nn.Module]
 
+    @property
+    def named(self) -> str:
+        """With its article: an AnimateDiff motion model (original)."""
+        return f"{'an' if str(self)[0] in 'AEIO' else 'a'} {self}"
+
     def __str__(self) -> str:
         return f"{SYSTEMS[self.system]} {ROLES[self.role]} ({self.name})"

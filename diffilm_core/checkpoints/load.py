@@ -50,7 +50,7 @@ def load_part(
         config = configured(layout, tensors, checkpoint.label)
     if systems is not None and layout.system not in systems:
         wanted = " or ".join(SYSTEMS[name] for name in systems)
-        raise DiffilmError(f"{checkpoint.label} holds a {layout}, expected the {ROLES[role]} of {wanted}: give one")
+        raise DiffilmError(f"{checkpoint.label} holds {layout.named}, expected the {ROLES[role]} of {wanted}: give one")
     options = {"operations": operations or nn, "attention": attention or sdpa_attention}
     module = built(layout, config, checkpoint.label, **options)
     _check_names(module, tensors, layout, checkpoint.label)
@@ -146,7 +146,7 @@ def _check_names(module: nn.Module, tensors: Mapping[str, Tensor], layout: Layou
         wrong = [f"missing {name}" for name in missing] + [f"unexpected {name}" for name in unexpected]
         more = f" and {len(wrong) - 3} more" if len(wrong) > 3 else ""
         raise DiffilmError(
-            f"{label} looks like a {layout}, but its tensors are not all and only that: {', '.join(wrong[:3])}{more}; "
+            f"{label} looks like {layout.named}, but its tensors are not just that: {', '.join(wrong[:3])}{more}; "
             "get it again"
         )
 
