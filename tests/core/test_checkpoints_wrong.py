@@ -248,8 +248,8 @@ def test_memory_is_returned(tmp_path):
     refused(load_vae, path, "not finite")
     gc.collect()
     before, living = resident(), living_bytes()
-    for _ in range(5):
+    for _ in range(8):
         refused(load_vae, path, "not finite")
         gc.collect()
     assert living_bytes() <= living
-    assert resident() - before < 1.5 * size
+    assert resident() - before < 3 * size

@@ -137,15 +137,16 @@ def test_the_vocabulary_is_clips(open_clip):
 
 
 @pytest.mark.parametrize(
-    "config, layers, layout, system, parameters",
+    "config, layers, layout, system, parameters, layer",
     [
-        (H, 24, "open_clip", "sd2", 352_984_064),
-        (H, 23, "transformers", "sd2", 340_387_840),
-        (L, 12, "transformers", "sd1", 123_060_480),
-        (L, 12, "open_clip", "sd1", 123_060_480),
+        (H, 24, "open_clip", "sd2", 352_984_064, -2),
+        (H | {"num_hidden_layers": 24}, 24, "transformers", "sd2", 352_984_064, -2),
+        (H, 23, "transformers", "sd2", 340_387_840, -1),
+        (L, 12, "transformers", "sd1", 123_060_480, -1),
+        (L, 12, "open_clip", "sd1", 123_060_480, -1),
     ],
 )
-def test_every_tensor_is_consumed_at_full_size(open_clip, config, layers, layout, system, parameters):
+def test_every_tensor_is_consumed_at_full_size(open_clip, config, layers, layout, system, parameters, layer):
     with torch.device("meta"):
         if layout == "open_clip":
             tensors = tower(open_clip, config, layers).state_dict()
@@ -154,4 +155,5 @@ def test_every_tensor_is_consumed_at_full_size(open_clip, config, layers, layout
     info = inspect(tensors)
     assert info.missing == info.unexpected == []
     assert [(p.role, p.layout, p.system, p.parameters) for p in info.parts] == [("text", layout, system, parameters)]
-    assert info.config["text"]["hidden_act"] == config["hidden_act"]
+    text = info.config["text"]
+    assert (text["hidden_act"], text["layer"]) == (config["hidden_act"], layer)
