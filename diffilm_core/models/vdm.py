@@ -12,7 +12,18 @@ from torch import Tensor, nn
 
 from ..errors import DiffilmError
 from .attention import AttentionFunction, sdpa_attention
-from .vdm_layers import FrameAttention, Make, PreNorm, RelativePositions, ResBlock, Residual, Skip, Upsample, Wrapped
+from .vdm_layers import (
+    FrameAttention,
+    Make,
+    PreNorm,
+    RelativePositions,
+    ResBlock,
+    Residual,
+    Skip,
+    Upsample,
+    Wrapped,
+    drawn,
+)
 
 
 @dataclass(frozen=True)
@@ -73,9 +84,7 @@ class VDMUNet(nn.Module):
             Skip(), make.linear(dim, emb, bias=True), nn.GELU(), make.linear(emb, emb, bias=True)
         )
         if config.cond_dim is not None:
-            self.null_cond_emb = nn.Parameter(torch.empty(1, config.cond_dim, **make.factory))
-            if not self.null_cond_emb.is_meta:
-                nn.init.normal_(self.null_cond_emb)
+            self.null_cond_emb = drawn((1, config.cond_dim), 1.0, make.factory)
             emb += config.cond_dim
         widths = [dim, *(dim * mult for mult in config.dim_mults)]
         last = len(config.dim_mults) - 1

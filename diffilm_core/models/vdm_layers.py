@@ -110,14 +110,21 @@ class RMSNorm(nn.Module):
         return F.normalize(x, dim=1) * (self.scale * self.gamma.to(x))
 
 
-class Upsample(nn.ConvTranspose3d):
-    """Twice the height and width. Casts its weights itself: hosts have no such layer of their own."""
+def drawn(shape: tuple[int, ...], scale: float, factory: dict[str, Any]) -> nn.Parameter:
+    """Normal numbers, also in the 8-bit formats that torch does not draw in."""
+    return nn.Parameter((torch.randn(shape, device=factory.get("device")) * scale).to(factory.get("dtype")))
+
+
+class Upsample(nn.Module):
+    """A transposed convolution to twice the height and width. Casts its weights itself: hosts have no such layer."""
 
     def __init__(self, channels: int, factory: dict[str, Any]) -> None:
-        super().__init__(channels, channels, (1, 4, 4), (1, 2, 2), (0, 1, 1), **factory)
+        super().__init__()
+        scale = (3 * 4 * 4 * channels) ** -0.5  # the spread of torch's own ConvTranspose3d
+        self.weight = drawn((channels, channels, 1, 4, 4), scale, factory)
+        self.bias = drawn((channels,), scale, factory)
 
-    def forward(self, x: Tensor, output_size: list[int] | None = None) -> Tensor:
-        assert self.bias is not None
+    def forward(self, x: Tensor) -> Tensor:
         return F.conv_transpose3d(x, self.weight.to(x), self.bias.to(x), (1, 2, 2), (0, 1, 1))
 
 
@@ -188,16 +195,23 @@ class FrameAttention(nn.Module):
 
 
 class Rotary(nn.Module):
-    """Rotary positions (Su et al. 2021) of neighbouring pairs; the file holds their frequencies with every layer."""
+    """Rotary positions (Su et al. 2021) of neighbouring pairs; the file holds their frequencies with every layer.
+
+    They were not learned, so a copy in fewer bits is not used: the angles of late frames need all of them.
+    """
 
     def __init__(self, dim: int, factory: dict[str, Any]) -> None:
         super().__init__()
-        half = torch.arange(0, dim, 2, dtype=torch.float32, device=factory.get("device"))
-        self.freqs = nn.Parameter((10000.0 ** (-half / dim)).to(factory.get("dtype") or half.dtype), False)
+        self.dim = dim
+        self.freqs = nn.Parameter(self.exact(factory.get("device")).to(factory.get("dtype") or torch.float32), False)
+
+    def exact(self, device: torch.device | str | None) -> Tensor:
+        return 10000.0 ** (-torch.arange(0, self.dim, 2, dtype=torch.float32, device=device) / self.dim)
 
     def forward(self, x: Tensor) -> Tensor:
         """x `(..., t, d)`, the first 2 * freqs of d turned by their frame's angle."""
-        angles = torch.arange(x.shape[-2], device=x.device)[:, None] * self.freqs.to(x.device, torch.float32)
+        freqs = self.freqs.to(x.device) if self.freqs.dtype == torch.float32 else self.exact(x.device)
+        angles = torch.arange(x.shape[-2], device=x.device)[:, None] * freqs
         turn = torch.polar(torch.ones_like(angles), angles)
         turned, rest = x[..., : 2 * len(self.freqs)], x[..., 2 * len(self.freqs) :]
         pairs = torch.view_as_complex(rearrange(turned.float(), "... (d r) -> ... d r", r=2).contiguous())
@@ -225,12 +239,20 @@ class TimeAttention(nn.Module):
         return rearrange(out, "b (h w) t c -> b c t h w", h=height)
 
 
+class Table(nn.Module):
+    """An embedding's weight, in its published place."""
+
+    def __init__(self, rows: int, columns: int, factory: dict[str, Any]) -> None:
+        super().__init__()
+        self.weight = drawn((rows, columns), 1.0, factory)
+
+
 class RelativePositions(nn.Module):
     """A learned bias for the distance of two frames (the buckets of Raffel et al. 2020, both directions)."""
 
     def __init__(self, make: Make) -> None:
         super().__init__()
-        self.relative_attention_bias = nn.Embedding(BUCKETS, make.config.heads, **make.factory)
+        self.relative_attention_bias = Table(BUCKETS, make.config.heads, make.factory)
 
     @staticmethod
     def buckets(frames: int, device: torch.device) -> Tensor:

@@ -1,6 +1,7 @@
 """Runs inside ComfyUI's process, as inside.py does: Video Diffusion Models, prompt travel and walks in the host.
 
-`python inside_vdm.py COMFYUI_FOLDER PACK_FOLDER WORK_FOLDER`
+`python inside_vdm.py COMFYUI_FOLDER PACK_FOLDER WORK_FOLDER [FLAG]`; with one of the host's dtype flags
+(--bf16-unet ...) only a Video Diffusion Model is sampled.
 """
 
 # ruff: noqa: E402
@@ -15,7 +16,8 @@ from typing import Any
 
 host, pack_folder, work = (Path(arg) for arg in sys.argv[1:4])
 sys.path.insert(0, str(host))
-sys.argv = ["main.py", "--cpu"]
+FLAGS = sys.argv[4:]
+sys.argv = ["main.py", "--cpu", *FLAGS]
 import comfy.options
 
 comfy.options.enable_args_parsing()
@@ -81,6 +83,24 @@ def check_vdm(sampler: str, percentile: float | None, steps: int, cfg: float) ->
     )
     mine = mine.movedim(0, 1) * 2 - 1
     return {"relative": relative(mine, theirs), "scale": float(theirs.std()), "largest": float(theirs.abs().max())}
+
+
+def check_dtype() -> dict:
+    """Weights stored as the host was told to: the network against float32, and a clip."""
+    model = vdm_model()
+    made = ksampler(model, 4, 2.5, "euler_ancestral", POSITIVE, NEGATIVE, torch.zeros(FRAMES, 3, SIDE, SIDE))
+    network = model.model.diffusion_model
+    weight = next(network.parameters())
+    x, time = torch.randn(1, 3, FRAMES, SIDE, SIDE), torch.tensor([400.0])
+    rows = {"num_video_frames": FRAMES, "diffilm_drop": torch.zeros(FRAMES)}
+    dtype = model.model.manual_cast_dtype or weight.dtype
+    context = CAPTION.expand(FRAMES, -1, -1).to(dtype)
+    theirs = network(x[0].movedim(1, 0).to(dtype), time.expand(FRAMES), context, **rows).float()
+    mine = UNET(x, time, CAPTION)[0].movedim(1, 0)
+    return {
+        "dtype": str(weight.dtype), "computed": str(dtype), "error": float((theirs - mine).norm() / mine.norm()),
+        "finite": bool(made.isfinite().all()),
+    }  # fmt: skip
 
 
 def check_sigmas() -> dict:
@@ -244,7 +264,7 @@ CHECKS = {
 
 def main() -> None:
     results: dict[str, Any] = {}
-    for name, check in CHECKS.items():
+    for name, check in ({"dtype": check_dtype} if FLAGS else CHECKS).items():
         try:
             results[name] = check()
         except Exception:
