@@ -15,11 +15,12 @@ from .checkpoints.files import read_tensors
 from .checkpoints.inspect import matches
 from .checkpoints.layout import ROLES as ROLE_NAMES
 from .checkpoints.pickles import SUFFIXES
-from .checkpoints.source import PARTS, Checkpoint, open_source
+from .checkpoints.source import Checkpoint, open_source
 from .errors import DiffilmError
 from .sampling.schedules import NoiseSchedule
 
 ROLES = ("unet", "text", "vae")
+PLACES = ("diffusion_models", "text_encoders", "vae")  # where `diffilm fetch --to FOLDER` puts them
 # How each system was published: noise schedule, what the network predicts, the settings of its own sampling.
 SYSTEMS: dict[str, tuple[dict[str, Any], str, Defaults]] = {
     "modelscope": (
@@ -29,7 +30,7 @@ SYSTEMS: dict[str, tuple[dict[str, Any], str, Defaults]] = {
 }  # fmt: skip
 EXPECTED = (
     "expected a Diffilm model, a diffusers folder of ModelScope or Zeroscope (unet, text_encoder, vae), or one with "
-    "text2video_pytorch_model.pth, open_clip_pytorch_model.bin and VQGAN_autoencoder.pth"
+    "text2video_pytorch_model.pth, open_clip_pytorch_model.bin and VQGAN_autoencoder.pth (diffilm fetch modelscope)"
 )
 
 
@@ -69,14 +70,21 @@ def load_pipeline(folder: Path, *, device: torch.device, dtype: torch.dtype) -> 
 
 def _sources(folder: Path) -> dict[str, Checkpoint | Path]:
     """What each part is read from: the whole pipeline, or the file that holds it."""
-    found: dict[str, Checkpoint | Path] = {}
-    if any((folder / part).is_dir() for part in PARTS):
+    if (folder / "unet").is_dir():
         whole = open_source(folder)
-        found = {layout.role: whole for layout, _ in matches(whole, ROLES)[0]}
+        found: dict[str, list[Checkpoint | Path]] = {layout.role: [whole] for layout, _ in matches(whole, ROLES)[0]}
     else:
-        for file in sorted(each for each in folder.iterdir() if each.suffix in (*SUFFIXES, ".safetensors")):
-            for layout, _ in matches(open_source(file, meta=True), ROLES)[0]:
-                found.setdefault(layout.role, file)
+        found = {}
+        for file in sorted(file for place in ("", *PLACES) for file in (folder / place).glob("*")):
+            if file.suffix in (*SUFFIXES, ".safetensors"):
+                for layout, _ in matches(open_source(file, meta=True), ROLES)[0]:
+                    found.setdefault(layout.role, []).append(file)
     if missing := [ROLE_NAMES[role] for role in ROLES if role not in found]:
         raise DiffilmError(f"folder {folder} holds no {' and no '.join(missing)}: {EXPECTED}")
-    return found
+    for role, files in found.items():
+        if len(files) > 1:
+            raise DiffilmError(
+                f"folder {folder} holds {len(files)} files of the part {ROLE_NAMES[role]!r} "
+                f"({', '.join(str(file) for file in files[:3])}): give a folder with one"
+            )
+    return {role: files[0] for role, files in found.items()}

@@ -81,9 +81,14 @@ def test_a_prompts_latents_are_their_pipelines(theirs: tuple[Any, Path]) -> None
     assert (found - latents[0]).abs().max() <= 1e-4 * latents.abs().max()
 
 
-@pytest.mark.parametrize("kind", ["diffusers", "original"])
+@pytest.mark.parametrize("kind", ["diffusers", "original", "fetched"])
 def test_clip_makes_one_of_a_folder(kind: str, theirs: tuple[Any, Path], tmp_path: Path) -> None:
     folder = theirs[1] if kind == "diffusers" else modelscope.write_original(tmp_path / "modelscope")
+    if kind == "fetched":
+        for place, name in (("diffusion_models", "text2video_*"), ("text_encoders", "open_clip_*"), ("vae", "VQGAN_*")):
+            (folder / place).mkdir()
+            file = next(folder.glob(name))
+            file.rename(folder / place / file.name)
     out = tmp_path / "clip.gif"
     size = ["--size", "64x64", "--frames", "2", "--steps", "1"]
     assert main(["clip", PROMPT, "--model", str(folder), "-o", str(out), *size, "--device", "cpu"]) == 0
@@ -101,4 +106,11 @@ def test_parts_that_do_not_belong_together_are_an_error(tmp_path: Path) -> None:
     folder = modelscope.write_original(tmp_path / "modelscope")
     torch.save(modelscope.open_clip(128, 3), folder / "open_clip_pytorch_model.bin")
     with pytest.raises(DiffilmError, match="128 numbers a token, its UNet takes 64"):
+        load_model(folder, device="cpu")
+
+
+def test_two_of_one_part_are_an_error(tmp_path: Path) -> None:
+    folder = modelscope.write_original(tmp_path / "modelscope")
+    torch.save(modelscope.lightning_vae(1), folder / "another.pth")
+    with pytest.raises(DiffilmError, match="holds 2 files of the part 'autoencoder'"):
         load_model(folder, device="cpu")
