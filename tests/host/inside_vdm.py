@@ -98,7 +98,7 @@ def check_dtype() -> dict:
     theirs = network(x[0].movedim(1, 0).to(dtype), time.expand(FRAMES), context, **rows).float()
     mine = UNET(x, time, CAPTION)[0].movedim(1, 0)
     return {
-        "dtype": str(weight.dtype), "computed": str(dtype), "error": float((theirs - mine).norm() / mine.norm()),
+        "dtype": str(weight.dtype), "computed": str(dtype), "relative": float((theirs - mine).norm() / mine.norm()),
         "finite": bool(made.isfinite().all()),
     }  # fmt: skip
 

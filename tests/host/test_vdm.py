@@ -52,7 +52,7 @@ def test_the_hosts_ancestral_samplers_make_our_clip(figures: dict, name: str, bo
 def test_the_hosts_weight_dtypes_work(host_path: Path, tmp_path: Path, dtype: str, bound: float) -> None:
     found = figure(run_inside(host_path, tmp_path, f"--{dtype}-unet"), "dtype")
     names = {"bf16": "torch.bfloat16", "fp16": "torch.float16", "fp8_e4m3fn": "torch.float8_e4m3fn"}
-    assert found["dtype"] == names[dtype] and found["finite"] and found["error"] < bound
+    assert found["dtype"] == names[dtype] and found["finite"] and found["relative"] < bound
 
 
 def test_the_schedule_is_the_published_one(figures: dict) -> None:
