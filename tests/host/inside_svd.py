@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import sys
+import tempfile
 import traceback
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,9 @@ import comfy.model_patcher
 import comfy.sd
 import comfy.supported_models
 import comfy_extras.nodes_video_model as video_nodes
+import folder_paths
 import torch
+from safetensors.torch import save_file
 
 import nodes as host_nodes
 
@@ -230,7 +233,29 @@ def check_fp8() -> dict:
     return {"stored": sorted(stored), "relative": relative(less, full), "finite": bool(less.isfinite().all())}
 
 
+def check_folders() -> dict:
+    """A single file, and a diffusers folder with the UNet alone, in model folders that extra paths add."""
+    with tempfile.TemporaryDirectory() as place:
+        pipeline, single = Path(place, "diffusers"), Path(place, "checkpoints")
+        (pipeline / "tiny" / "unet").mkdir(parents=True)
+        single.mkdir()
+        (single / "svd_linked.safetensors").symlink_to(checkpoint)
+        (single / "other.safetensors").write_bytes((2).to_bytes(8, "little") + b"{}")
+        weights = {name: tensor.contiguous() for name, tensor in UNET.state_dict().items()}
+        save_file(weights, str(pipeline / "tiny" / "unet" / "diffusion_pytorch_model.safetensors"))
+        for folder in (pipeline, single):
+            folder_paths.add_model_folder_path(folder.name, str(folder))
+        model, vision, vae = host_svd.load_svd(host_svd.svd_path("tiny/"))
+        found = host_svd.svd_files()
+        path = host_svd.svd_path("svd_linked.safetensors")
+    return {
+        "found": found, "path": Path(path).name, "absent": vision is None and vae is None,
+        "same": relative(*(sampled(each, 1, POSITIVE, NEGATIVE, LATENT) for each in (model, MODEL))),
+    }  # fmt: skip
+
+
 CHECKS = {
+    "folders": check_folders,
     "fp8": check_fp8,
     "hosts_unet": check_hosts_unet,
     "trajectory": check_trajectory,

@@ -85,6 +85,12 @@ def test_eight_bit_weights(figures: dict) -> None:
     assert found["stored"] == ["torch.float8_e4m3fn"] and found["finite"] and 0 < found["relative"] < 0.2
 
 
+def test_files_and_folders_are_found_where_extra_paths_say(figures: dict) -> None:
+    found = figure(figures, "folders")
+    assert found["found"] == ["svd_linked.safetensors", "tiny/"] and found["path"] == "svd_linked.safetensors"
+    assert found["absent"] and found["same"] <= 1e-5
+
+
 @pytest.fixture(scope="module")
 def svd_server(host_path: Path, checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     import torch
