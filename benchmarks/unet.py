@@ -1,16 +1,19 @@
 """Seconds and peak memory of one pass of a published UNet, ours beside diffusers', with the same random weights.
 
-    python benchmarks/unet.py [modelscope] [--frames 16] [--size 256x256] [--threads 2] [--repeat 2] [--rounds 1]
-                              [--device cpu] [--dtype float32] [--only ours|diffusers]
+    python benchmarks/unet.py [modelscope|animatediff] [--frames 16] [--size 256x256] [--threads 2] [--repeat 2]
+                              [--rounds 1] [--device cpu] [--dtype float32] [--only ours|diffusers]
 
 Each runs in a process of its own, in turn, `--rounds` times; the best time counts. Peak memory is what the process took
-above its size with the weights loaded; `mean` that of the output's magnitude, the same for both. `gflops` is a plain
-matrix product's rate in the same run, `share` the part of it that the pass reached (its products alone counted).
+above its size with the weights loaded; `mean` that of the output's magnitude, the same for both (but for AnimateDiff,
+whose motion modules diffusers normalises over all frames together, not one by one as they were trained). `gflops` is a
+plain matrix product's rate in the same run, `share` the part of it that the pass reached (its products alone counted).
 """
 
 from __future__ import annotations
 
 import argparse
+import ctypes
+import gc
 import json
 import subprocess
 import sys
@@ -25,6 +28,8 @@ import torch
 from torch import Tensor
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
+from diffilm_core.models.temporal.animatediff import frame_positions
+
 Pass = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 
@@ -34,16 +39,47 @@ def modelscope() -> tuple[Any, dict[str, Any]]:
     return diffusers.UNet3DConditionModel, {}
 
 
+def animatediff() -> tuple[Any, dict[str, Any]]:
+    import diffusers
+
+    return diffusers.UNetMotionModel, {"cross_attention_dim": 768, "use_motion_mid_block": False}
+
+
+def any_unet(weights: dict[str, Tensor], device: str) -> Any:
+    from diffilm_core.checkpoints import load_unet
+
+    return load_unet(weights, device=device)
+
+
+def unet_with_motion(weights: dict[str, Tensor], device: str) -> Any:
+    """Image model and motion modules, which are published apart."""
+    from diffilm_core.checkpoints import load_motion, load_unet
+    from diffilm_core.models.motion import put_motion
+
+    motion = {name: tensor for name, tensor in weights.items() if ".motion_modules." in name}
+    image = {name: tensor for name, tensor in weights.items() if name not in motion}
+    for name, tensor in motion.items():
+        if name.endswith(".pe"):
+            tensor.copy_(frame_positions(*tensor.shape[1:]))
+    return put_motion(load_unet(image), load_motion(motion)).to(device)
+
+
 @dataclass(frozen=True)
 class System:
-    """`reference()`: diffusers' class and its options; the width of a text token; a pass's work at 16x256x256."""
+    """`reference()`: diffusers' class and its options; the width of a text token; a pass's work at 16x256x256; how ours
+    is made of those weights; whether diffusers' takes the text once a frame."""
 
     reference: Callable[[], tuple[Any, dict[str, Any]]]
     context: int
     tflop: float
+    ours: Callable[[dict[str, Tensor], str], Any] = any_unet
+    text_a_frame: bool = False
 
 
-SYSTEMS = {"modelscope": System(modelscope, 1024, 4.89)}
+SYSTEMS = {
+    "modelscope": System(modelscope, 1024, 4.89),
+    "animatediff": System(animatediff, 768, 4.04, unet_with_motion, True),
+}
 
 
 def random_weights(kind: Any, options: dict[str, Any], dtype: torch.dtype) -> dict[str, Tensor]:
@@ -61,17 +97,16 @@ def random_weights(kind: Any, options: dict[str, Any], dtype: torch.dtype) -> di
 
 def build(args: argparse.Namespace) -> Pass:
     """One network on the device, as `(x, timesteps, context) -> output`."""
-    from diffilm_core.checkpoints import load_unet
-
     kind, options = SYSTEMS[args.system].reference()
     weights = random_weights(kind, options, getattr(torch, args.dtype))
     if args.only == "ours":
-        return load_unet(weights, device=args.device)
+        return SYSTEMS[args.system].ours(weights, args.device)
     with torch.device("meta"):
         network = kind(**options)
     network.load_state_dict(weights, assign=True)
     network.eval().requires_grad_(False).to(args.device)
-    return lambda x, t, context: network(x, t, context).sample
+    times = args.frames if SYSTEMS[args.system].text_a_frame else 1
+    return lambda x, t, context: network(x, t, context.repeat_interleave(times, 0)).sample
 
 
 class Peak:
@@ -94,6 +129,8 @@ class Peak:
             torch.cuda.reset_peak_memory_stats()
             self.start = torch.cuda.memory_allocated()
         else:
+            gc.collect()
+            ctypes.CDLL(None).malloc_trim(0)  # or what loading left behind would hold part of the pass
             self.start = self._resident()
             self.thread = threading.Thread(target=self._watch)
             self.thread.start()

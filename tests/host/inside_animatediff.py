@@ -1,6 +1,7 @@
-"""Runs inside ComfyUI's process and prints figures as JSON: `python inside_animatediff.py COMFYUI_FOLDER PACK_FOLDER`.
+"""Runs inside ComfyUI's process and prints figures as JSON: `python inside_animatediff.py COMFYUI PACK [FLAG]`.
 
 A Stable Diffusion 1.x model narrow enough for a CPU, built by the host itself, with motion modules of ours on it.
+With a flag (--fp8_e4m3fn-unet) only how the weights are then stored and what becomes of a clip.
 """
 
 # ruff: noqa: E402
@@ -59,6 +60,9 @@ FRAMES, SIDE = 4, 16
 SCHEDULE = sampling.NoiseSchedule.create("linear")
 
 
+EXACT: dict[str, torch.Tensor] = {}
+
+
 def image_model() -> Any:
     """A MODEL as the host's own loader makes it of a Stable Diffusion 1.x checkpoint, with random weights."""
     config = comfy.supported_models.SD15(
@@ -79,6 +83,7 @@ def image_model() -> Any:
         fan = value[0].numel() if value.ndim > 1 else 25
         weights[name] = torch.randn(value.shape) / fan**0.5 + (value.ndim == 1 and name.endswith("weight"))
     model.diffusion_model.load_state_dict(weights)
+    EXACT.update(weights)
     patcher = getattr(comfy.model_patcher, "CoreModelPatcher", comfy.model_patcher.ModelPatcher)
     cpu = torch.device("cpu")
     return patcher(model, load_device=cpu, offload_device=cpu)
@@ -302,12 +307,25 @@ def check_refusals() -> dict:
     return out
 
 
+def dtype_figures() -> dict:
+    """Weights stored as the host was told to: motion modules keep the precision that is computed in."""
+    model = host_motion.apply_motion(IMAGE, MOTION)
+    weights = model.model.diffusion_model.state_dict()
+    latents = host_latents(model)
+    return {
+        "image": str(weights["input_blocks.1.1.proj_in.weight"].dtype),
+        "motion": str(weights["input_blocks.1.1.motion.proj_in.weight"].dtype),
+        "relative": relative(latents, core_latents(put_motion(EXACT, MOTION).eval())),
+        "plain": relative(host_latents(host_motion.apply_motion(IMAGE, MOTION, scale=0.0)), latents),
+    }  # fmt: skip
+
+
 CHECKS = {name.removeprefix("check_"): value for name, value in list(globals().items()) if name.startswith("check_")}
 
 
 def main() -> None:
     results: dict[str, Any] = {}
-    for name, check in CHECKS.items():
+    for name, check in ({"dtype": dtype_figures} if FLAGS else CHECKS).items():
         try:
             results[name] = check()
         except Exception:

@@ -26,7 +26,7 @@ from tests.parity.test_animatediff import close, diffusers_unet, inputs, motion_
 diffusers = pytest.importorskip("diffusers")
 SCHEDULE = NoiseSchedule.create("linear")
 BETAS: dict[str, Any] = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "linear"}
-FRAMES, SIZE = 4, (16, 16)
+FRAMES, SIZE = 3, (9, 9)
 
 
 @pytest.fixture(scope="module")
@@ -50,8 +50,9 @@ def their_loop(peer: Any, scheduler: Any, noise: Tensor, context: Tensor, uncont
     with torch.no_grad():
         for t in scheduler.timesteps:
             scaled = scheduler.scale_model_input(x, t)
-            eps, free = (peer(scaled, t, each.repeat_interleave(FRAMES, 0)).sample for each in (context, uncontext))
-            x = scheduler.step(free + cfg * (eps - free), t, x, **extra, return_dict=False)[0]
+            texts = (context, uncontext) if cfg != 1 else (context,)
+            eps, *free = (peer(scaled, t, each.repeat_interleave(FRAMES, 0)).sample for each in texts)
+            x = scheduler.step(free[0] + cfg * (eps - free[0]) if free else eps, t, x, **extra, return_dict=False)[0]
     return x
 
 
@@ -74,7 +75,7 @@ def test_20_steps_of_ddim(pair):
     assert len(sigmas) == 21 and close(mine, theirs) < 1e-4
 
 
-@pytest.mark.parametrize("steps", [1, 4, 6, 8])
+@pytest.mark.parametrize("steps", [1, 4, 6])
 def test_lcm(pair, steps):
     peer, unet = pair
     noise, context, uncontext = conditions()
