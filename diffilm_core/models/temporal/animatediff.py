@@ -57,7 +57,7 @@ class MotionBlock(nn.Module):
 class MotionModule(nn.Module):
     """Transformer over the frames at each pixel, added back times the clip's `motion_scale`.
 
-    Pixels do not see each other, so they are done in chunks, which bounds the memory.
+    Pixels do not see each other, so outside of training they are done in chunks, in place, which bounds the memory.
     """
 
     def __init__(self, build: Build, channels: int, options: AnimateDiff) -> None:
@@ -79,10 +79,12 @@ class MotionModule(nn.Module):
             )
         tokens = rearrange(self.norm(x), "(b t) c h w -> (b h w) t c", t=frames)
         positions = frame_positions(frames, channels).to(tokens)
-        rows = max(1, CHUNK // (frames * channels * 8))
-        parts = [self._transform(part, positions) for part in tokens.split(rows)]
-        h = torch.cat(parts) if len(parts) > 1 else parts[0]
-        h = rearrange(h, "(b h w) t c -> (b t) c h w", h=x.shape[2], w=x.shape[3])
+        if torch.is_grad_enabled():
+            tokens = self._transform(tokens, positions)
+        else:
+            for part in tokens.split(max(1, CHUNK // (frames * channels * 8))):
+                part.copy_(self._transform(part, positions))
+        h = rearrange(tokens, "(b h w) t c -> (b t) c h w", h=x.shape[2], w=x.shape[3])
         scale = clip.conditions.get("motion_scale")
         return x + h if scale is None else torch.addcmul(x, h, per_frame(scale, x, frames))
 
