@@ -30,6 +30,7 @@ from torch import Tensor
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from diffilm_core.models.temporal.animatediff import frame_positions
 
+M_MMAP_THRESHOLD = -3  # of glibc's malloc.h
 Pass = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 
@@ -130,7 +131,9 @@ class Peak:
             self.start = torch.cuda.memory_allocated()
         else:
             gc.collect()
-            ctypes.CDLL(None).malloc_trim(0)  # or what loading left behind would hold part of the pass
+            # what is freed goes back at once: neither what loading left nor the holes of the heap count
+            ctypes.CDLL(None).mallopt(M_MMAP_THRESHOLD, 1 << 20)
+            ctypes.CDLL(None).malloc_trim(0)
             self.start = self._resident()
             self.thread = threading.Thread(target=self._watch)
             self.thread.start()
@@ -142,6 +145,7 @@ class Peak:
             self.seen = torch.cuda.max_memory_allocated()
         else:
             self.thread.join()
+            ctypes.CDLL(None).mallopt(M_MMAP_THRESHOLD, 32 << 20)
         self.bytes = self.seen - self.start
 
 
