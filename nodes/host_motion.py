@@ -140,11 +140,8 @@ def add_lora(model: Any, lora: MotionLora, strength: float) -> Any:
     shapes = {name: tuple(value.shape) for name, value in model.model.diffusion_model.state_dict().items()}
     check_lora(lora, shapes)
     values = dict(lora.state_dict())
-    names: dict[str, Any] = {}
-    for layer, (name, third) in lora.targets().items():
-        rows = shapes[name][0] // 3
-        key = f"diffusion_model.{name}"
-        names[layer] = key if third is None else (key, (0, third * rows, rows))
+    names = {layer: f"diffusion_model.{layer}.weight" for layer in lora.layers()}
+    for layer in names:
         if f"{layer}.alpha" not in values:
             values[f"{layer}.alpha"] = torch.tensor(float(values[f"{layer}.lora_down.weight"].shape[0]))
     patched = model.clone()

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ..errors import DiffilmError
-from ..models.motion import QKV, MotionConfig, MotionLora, MotionModel
+from ..models.motion import MotionConfig, MotionLora, MotionModel
 from ..models.temporal.animatediff import frame_positions
 from .layout import Layout
 from .names import diffusers_unet_name
@@ -50,19 +50,6 @@ def _modules(tensors: Mapping[str, Tensor]) -> dict[str, dict[str, Tensor]]:
     return found
 
 
-def _fused(inner: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The same with q, k and v of each attention in one tensor."""
-    fused = {name: tensor for name, tensor in inner.items() if not name.endswith(tuple(f"{q}.weight" for q in QKV))}
-    for name, tensor in inner.items():
-        if name.endswith("to_q.weight"):
-            head = name.removesuffix("to_q.weight")
-            parts = [inner.get(f"{head}{q}.weight") for q in QKV]
-            if any(part is None or part.shape != tensor.shape or part.ndim != 2 for part in parts):
-                raise DiffilmError(f"q, k and v of {head.rstrip('.')} in the motion model do not match; get it again")
-            fused[f"{head}to_qkv.weight"] = torch.cat([part for part in parts if part is not None])
-    return fused
-
-
 def _check_positions(pe: Tensor) -> None:
     frames, channels = pe.shape[-2:] if pe.ndim == 3 and pe.shape[0] == 1 else (0, 1)
     expected = frame_positions(frames, channels - channels % 2)
@@ -94,7 +81,7 @@ def _find(tensors: Mapping[str, Tensor], original: bool) -> dict[str, Tensor] | 
             _check_positions(pe)
             if module == "down_blocks.0.motion_modules.0":
                 found["positions"] = pe[0]
-        found |= {f"{places[module][0]}.motion.{name}": tensor for name, tensor in _fused(inner).items()}
+        found |= {f"{places[module][0]}.motion.{name}": tensor for name, tensor in inner.items()}
     if "positions" not in found:
         width = found.get("input_blocks.1.1.motion.norm.weight", torch.zeros(2)).shape[0]
         found["positions"] = frame_positions(UNCOUNTED, width)

@@ -16,8 +16,6 @@ from .build import Build
 from .temporal.animatediff import AnimateDiff, MotionModule
 from .unet import UNet, UNetConfig
 
-QKV = ("to_q", "to_k", "to_v")  # the rows of `to_qkv`, in this order
-
 
 @dataclass(frozen=True)
 class MotionConfig:
@@ -87,7 +85,7 @@ class MotionModel(nn.Module):
 class MotionLora(nn.Module):
     """Low-rank changes of a UNet with motion modules: `{layer}.lora_down.weight` `(r, in)` and `lora_up` `(out, r)`.
 
-    Layers have the UNet's names, but for `to_q`, `to_k` and `to_v` of a motion module, which are rows of `to_qkv`.
+    Layers have the UNet's names.
     """
 
     system = "animatediff"
@@ -102,15 +100,9 @@ class MotionLora(nn.Module):
             tensor = torch.zeros(shape, dtype=dtype, device=device)
             _holder(self, holder).register_parameter(leaf, nn.Parameter(tensor, requires_grad=False))
 
-    def targets(self) -> dict[str, tuple[str, int | None]]:
-        """Each layer to the UNet tensor that it changes, and which third of its rows (None: all)."""
-        layers = dict.fromkeys(name.rsplit(".lora_", 1)[0] for name in self.config if ".lora_" in name)
-        found: dict[str, tuple[str, int | None]] = {}
-        for layer in layers:
-            head, _, leaf = layer.rpartition(".")
-            third = QKV.index(leaf) if leaf in QKV and ".motion." in layer else None
-            found[layer] = (f"{layer if third is None else head + '.to_qkv'}.weight", third)
-        return found
+    def layers(self) -> list[str]:
+        """The layers that it changes; their tensor is `{layer}.weight`."""
+        return list(dict.fromkeys(name.rsplit(".lora_", 1)[0] for name in self.config if ".lora_" in name))
 
     @property
     def needs_motion(self) -> bool:
@@ -182,15 +174,13 @@ def put_lora(unet: UNet, lora: MotionLora, strength: float = 1.0) -> UNet:
     """
     parameters, values = dict(unet.named_parameters()), lora.state_dict()
     check_lora(lora, {name: tuple(each.shape) for name, each in parameters.items()})
-    for layer, (name, third) in lora.targets().items():
+    for layer in lora.layers():
         down, up = (values[f"{layer}.lora_{side}.weight"].float() for side in ("down", "up"))
         alpha = values.get(f"{layer}.alpha")
         scale = strength * (1.0 if alpha is None else float(alpha) / down.shape[0])
-        target = parameters[name]
-        weight = target.data.clone()
-        rows = weight if third is None else weight.chunk(3)[third]
-        rows += (scale * up.flatten(1) @ down.flatten(1)).to(rows).view_as(rows)
-        target.data = weight
+        target = parameters[f"{layer}.weight"]
+        change = scale * up.flatten(1) @ down.flatten(1)
+        target.data = target.data + change.to(target).view_as(target)
     return unet
 
 
@@ -198,11 +188,12 @@ def check_lora(lora: MotionLora, shapes: Mapping[str, tuple[int, ...]]) -> None:
     """Raises DiffilmError unless every pair of the LoRA fits a tensor of these names and shapes."""
     if lora.needs_motion and not any(".motion." in name for name in shapes):
         raise DiffilmError("a motion LoRA for a model without motion modules: apply the motion model first")
-    for layer, (name, third) in lora.targets().items():
+    for layer in lora.layers():
+        name = f"{layer}.weight"
         if name not in shapes:
             raise DiffilmError(f"the LoRA changes {layer}, which this model does not have: it is for another model")
         down, up = (lora.config.get(f"{layer}.lora_{side}.weight", ()) for side in ("down", "up"))
-        rows, columns = shapes[name][0] // (1 if third is None else 3), shapes[name][1]
+        rows, columns = (*shapes[name], 0)[:2]
         if len(down) < 2 or len(up) < 2 or down[0] != up[1] or (up[0], down[1]) != (rows, columns):
             raise DiffilmError(
                 f"the LoRA's {layer} has down {down} and up {up}; expected (rank, {columns}) and ({rows}, rank): "

@@ -30,12 +30,12 @@ class MotionAttention(nn.Module):
         super().__init__()
         self.heads = heads
         self.attention = build.attention
-        self.to_qkv = build.linear(channels, channels * 3, bias=False)
+        self.to_q, self.to_k, self.to_v = (build.linear(channels, channels, bias=False) for _ in range(3))
         self.to_out = nn.Sequential(build.linear(channels, channels))
 
     def forward(self, x: Tensor, positions: Tensor) -> Tensor:
-        q, k, v = self.to_qkv(x + positions).chunk(3, dim=-1)
-        return self.to_out(self.attention(q, k, v, self.heads))
+        x = x + positions
+        return self.to_out(self.attention(self.to_q(x), self.to_k(x), self.to_v(x), self.heads))
 
 
 class MotionBlock(nn.Module):
