@@ -3,15 +3,13 @@ LoRAs of every kind, weights shared; and that the workflow runs over HTTP with r
 
 from __future__ import annotations
 
-import json
-import os
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hostkit import PACK, Server, api_workflow, host_python, start, stop
+from hostkit import PACK, Server, api_workflow, run_inside, start, stop
 
 WRITE = """
 import sys; sys.path.insert(0, sys.argv[1])
@@ -24,20 +22,9 @@ for folder, write in (("animatediff_models", write_animatediff), ("animatediff_m
 """
 
 
-def run_inside(host_path: Path, *flags: str) -> dict:
-    script = Path(__file__).parent / "inside_animatediff.py"
-    done = subprocess.run(
-        [host_python(host_path), str(script), str(host_path), str(PACK), *flags],
-        cwd=host_path, capture_output=True, text=True, timeout=1500, env={**os.environ, "PYTHONUNBUFFERED": "1"},
-    )  # fmt: skip
-    line = next((line for line in done.stdout.splitlines() if line.startswith("FIGURES ")), None)
-    assert line is not None, done.stdout[-3000:] + done.stderr[-5000:]
-    return json.loads(line.removeprefix("FIGURES "))
-
-
 @pytest.fixture(scope="session")
 def figures(host_path: Path) -> dict:
-    return run_inside(host_path)
+    return run_inside(host_path, "inside_animatediff.py")
 
 
 def figure(figures: dict, name: str) -> dict:
@@ -95,7 +82,7 @@ def test_what_does_not_fit_is_refused(figures: dict) -> None:
 
 def test_fp8_weights_of_the_image_model(host_path: Path) -> None:
     """The motion modules keep full precision; 3 bits of mantissa cost a part of the motion's own effect."""
-    found = figure(run_inside(host_path, "--fp8_e4m3fn-unet"), "dtype")
+    found = figure(run_inside(host_path, "inside_animatediff.py", "--fp8_e4m3fn-unet"), "dtype")
     assert (found["image"], found["motion"]) == ("torch.float8_e4m3fn", "torch.float32")
     assert 0 < found["relative"] < 0.25 < found["plain"]
 

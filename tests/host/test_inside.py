@@ -2,29 +2,15 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
 from pathlib import Path
 
 import pytest
-from hostkit import PACK, host_python
-
-
-def run_inside(host_path: Path, *flags: str) -> dict:
-    script = Path(__file__).parent / "inside.py"
-    done = subprocess.run(
-        [host_python(host_path), str(script), str(host_path), str(PACK), *flags],
-        cwd=host_path, capture_output=True, text=True, timeout=3000, env={**os.environ, "PYTHONUNBUFFERED": "1"},
-    )  # fmt: skip
-    line = next((line for line in done.stdout.splitlines() if line.startswith("FIGURES ")), None)
-    assert line is not None, done.stdout[-3000:] + done.stderr[-5000:]
-    return json.loads(line.removeprefix("FIGURES "))
+from hostkit import run_inside
 
 
 @pytest.fixture(scope="session")
 def figures(host_path: Path) -> dict:
-    return run_inside(host_path)
+    return run_inside(host_path, "inside.py")
 
 
 def figure(figures: dict, name: str) -> dict:
@@ -88,7 +74,7 @@ def test_easycache_of_the_host_leaves_calls_out(figures: dict) -> None:
 @pytest.mark.parametrize("dtype", ["bf16", "fp16", "fp8_e4m3fn"])
 def test_the_hosts_weight_dtypes_work(host_path: Path, dtype: str) -> None:
     """Weights stored as the host was told to, computed in what the CPU can."""
-    found = figure(run_inside(host_path, f"--{dtype}-unet"), "dtype")
+    found = figure(run_inside(host_path, "inside.py", f"--{dtype}-unet"), "dtype")
     names = {"bf16": "torch.bfloat16", "fp16": "torch.float16", "fp8_e4m3fn": "torch.float8_e4m3fn"}
     assert found["dtype"] == names[dtype] and found["finite"] and found["scale"] > 0.1
 

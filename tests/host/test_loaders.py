@@ -2,25 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import os
-import subprocess
 from pathlib import Path
 
 import pytest
-from hostkit import PACK, Server, host_python
+from hostkit import Server, run_inside
 
 
 @pytest.fixture(scope="module")
 def figures(host_path: Path) -> dict:
-    script = Path(__file__).parent / "inside_loaders.py"
-    done = subprocess.run(
-        [host_python(host_path), str(script), str(host_path), str(PACK)],
-        cwd=host_path, capture_output=True, text=True, timeout=600, env={**os.environ, "PYTHONUNBUFFERED": "1"},
-    )  # fmt: skip
-    line = next((line for line in done.stdout.splitlines() if line.startswith("FIGURES ")), None)
-    assert line is not None, done.stdout[-3000:] + done.stderr[-5000:]
-    return json.loads(line.removeprefix("FIGURES "))
+    return run_inside(host_path, "inside_loaders.py")
 
 
 def test_an_empty_list_names_file_size_licence_folder_and_command(figures: dict) -> None:

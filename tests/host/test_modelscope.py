@@ -3,15 +3,13 @@ workflow and Zeroscope's run over HTTP with random files as they are published."
 
 from __future__ import annotations
 
-import json
-import os
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hostkit import PACK, Server, api_workflow, host_python, start, stop
+from hostkit import PACK, Server, api_workflow, run_inside, start, stop
 
 WRITE = (
     "import sys; sys.path.insert(0, sys.argv[1]); from tests.published.modelscope import *; "
@@ -19,20 +17,9 @@ WRITE = (
 )
 
 
-def run_inside(host_path: Path, *flags: str) -> dict:
-    script = Path(__file__).parent / "inside_modelscope.py"
-    done = subprocess.run(
-        [host_python(host_path), str(script), str(host_path), str(PACK), *flags],
-        cwd=host_path, capture_output=True, text=True, timeout=1000, env={**os.environ, "PYTHONUNBUFFERED": "1"},
-    )  # fmt: skip
-    line = next((line for line in done.stdout.splitlines() if line.startswith("FIGURES ")), None)
-    assert line is not None, done.stdout[-3000:] + done.stderr[-5000:]
-    return json.loads(line.removeprefix("FIGURES "))
-
-
 @pytest.fixture(scope="module")
 def figures(host_path: Path) -> dict:
-    return run_inside(host_path)
+    return run_inside(host_path, "inside_modelscope.py")
 
 
 def figure(figures: dict, name: str) -> dict:
@@ -78,7 +65,7 @@ def test_easycache_leaves_calls_out(figures: dict) -> None:
 
 @pytest.mark.parametrize(("dtype", "limit"), [("bf16", 0.05), ("fp8_e4m3fn", 0.2)])
 def test_low_precision_weights_come_close(host_path: Path, dtype: str, limit: float) -> None:
-    found = figure(run_inside(host_path, f"--{dtype}-unet"), "dtype")
+    found = figure(run_inside(host_path, "inside_modelscope.py", f"--{dtype}-unet"), "dtype")
     names = {"bf16": "torch.bfloat16", "fp8_e4m3fn": "torch.float8_e4m3fn"}
     assert found["dtype"] == names[dtype] and found["scale"] > 0.1
     assert 1e-4 < found["relative"] < limit

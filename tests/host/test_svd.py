@@ -3,15 +3,13 @@ conditioning, decoding, LoRA, context windows, and the workflows over HTTP with 
 
 from __future__ import annotations
 
-import json
-import os
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hostkit import PACK, Server, api_workflow, host_python, start, stop
+from hostkit import PACK, Server, api_workflow, run_inside, start, stop
 
 WRITE = (
     "import sys; from pathlib import Path; sys.path.insert(0, sys.argv[1]); folder = Path(sys.argv[2]); "
@@ -29,14 +27,7 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def figures(host_path: Path, checkpoint: Path) -> dict:
-    script = Path(__file__).parent / "inside_svd.py"
-    done = subprocess.run(
-        [host_python(host_path), str(script), str(host_path), str(PACK), str(checkpoint)],
-        cwd=host_path, capture_output=True, text=True, timeout=1500, env={**os.environ, "PYTHONUNBUFFERED": "1"},
-    )  # fmt: skip
-    line = next((line for line in done.stdout.splitlines() if line.startswith("FIGURES ")), None)
-    assert line is not None, done.stdout[-3000:] + done.stderr[-5000:]
-    return json.loads(line.removeprefix("FIGURES "))
+    return run_inside(host_path, "inside_svd.py", str(checkpoint))
 
 
 def figure(figures: dict, name: str) -> dict:

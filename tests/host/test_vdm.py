@@ -2,35 +2,25 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hostkit import PACK, Server, api_workflow, host_python
+from hostkit import Server, api_workflow, run_inside
 
 from tests.core.test_frames_audio import tone, write_wav
 from tests.published.vdm import write_bert, write_vdm
 
 
-def run_inside(host_path: Path, work: Path, *flags: str) -> dict:
+def measure(host_path: Path, work: Path, *flags: str) -> dict:
     write_vdm(work / "model-1.pt")
     write_bert(work / "bert")
-    script = Path(__file__).parent / "inside_vdm.py"
-    done = subprocess.run(
-        [host_python(host_path), str(script), str(host_path), str(PACK), str(work), *flags],
-        cwd=host_path, capture_output=True, text=True, timeout=1200, env={**os.environ, "PYTHONUNBUFFERED": "1"},
-    )  # fmt: skip
-    line = next((line for line in done.stdout.splitlines() if line.startswith("FIGURES ")), None)
-    assert line is not None, done.stdout[-3000:] + done.stderr[-5000:]
-    return json.loads(line.removeprefix("FIGURES "))
+    return run_inside(host_path, "inside_vdm.py", str(work), *flags)
 
 
 @pytest.fixture(scope="session")
 def figures(host_path: Path, tmp_path_factory: pytest.TempPathFactory) -> dict:
-    return run_inside(host_path, tmp_path_factory.mktemp("vdm"))
+    return measure(host_path, tmp_path_factory.mktemp("vdm"))
 
 
 def figure(figures: dict, name: str) -> dict[str, Any]:
@@ -50,7 +40,7 @@ def test_the_hosts_ancestral_samplers_make_our_clip(figures: dict, name: str, bo
 
 @pytest.mark.parametrize(("dtype", "bound"), [("fp16", 0.005), ("bf16", 0.03), ("fp8_e4m3fn", 0.3)])
 def test_the_hosts_weight_dtypes_work(host_path: Path, tmp_path: Path, dtype: str, bound: float) -> None:
-    found = figure(run_inside(host_path, tmp_path, f"--{dtype}-unet"), "dtype")
+    found = figure(measure(host_path, tmp_path, f"--{dtype}-unet"), "dtype")
     names = {"bf16": "torch.bfloat16", "fp16": "torch.float16", "fp8_e4m3fn": "torch.float8_e4m3fn"}
     assert found["dtype"] == names[dtype] and found["finite"] and found["relative"] < bound
 
