@@ -130,7 +130,7 @@ def make_movie(
     if isinstance(board, str):
         board = options.storyboard(board, frames or loaded.defaults.frames, settings.fps)
     film_sampler = ModelSampler(loaded, settings, len(board.shots), progress)
-    store = ShotStore(movie_folder(target) if folder is None else folder)
+    store = film_sampler.store = ShotStore(movie_folder(target) if folder is None else folder)
     remove_stale(target.absolute().parent, target.stem)
     return _produce(board, film_sampler, _render_settings(options, loaded, settings), store, target, progress)
 

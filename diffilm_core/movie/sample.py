@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from ..errors import DiffilmError
+from ..errors import Cancelled, DiffilmError
 from ..frames import as_fps
 from ..frames.progress import Progress
 from ..story import Shot
-from .store import digest_key
+from .steps import SavedSteps
+from .store import ShotStore, digest_key
 
 if TYPE_CHECKING:
     from ..bundle import VideoModel
@@ -102,13 +103,19 @@ class ModelSampler:
     Shots longer than the model was trained on are sampled in overlapping windows. Raises DiffilmError when made with
     settings that the model or the samplers do not take. `progress("sample", steps done, steps of all shots, message)`
     is called after each step but the last, which the caller reports once the shot is stored, so that a cancel never
-    costs a finished shot; in long shots also between windows.
+    costs a finished shot; in long shots also between windows. With a `store`, the state of a shot in the making is kept
+    there, and sampling goes on from it.
     """
 
     def __init__(
-        self, model: VideoModel, settings: SampleSettings, shots: int, progress: Progress | None = None
+        self,
+        model: VideoModel,
+        settings: SampleSettings,
+        shots: int,
+        progress: Progress | None = None,
+        store: ShotStore | None = None,
     ) -> None:
-        self.model, self.settings, self.shots, self.progress = model, settings, shots, progress
+        self.model, self.settings, self.shots, self.progress, self.store = model, settings, shots, progress, store
         self.steps = check_settings(model, settings)
         weight = next(model.unet.parameters())
         self.form = {"device": weight.device.type, "dtype": str(weight.dtype)}
@@ -149,11 +156,15 @@ class ModelSampler:
             settings.width // scale,
         )
 
-        done = 0
+        saved = None if self.store is None else SavedSteps(self.store, self.key(shot))
+        resume = None if saved is None else saved.state
+        done = 0 if resume is None else resume.step
 
-        def callback(step: int, steps: int, *_: Any) -> None:
+        def callback(step: int, steps: int, x: Tensor, denoised: Tensor) -> None:
             nonlocal done
             done = step + 1
+            if saved is not None:
+                saved(step, steps, x, denoised)
             if done < steps:
                 self.report(shot, done)
 
@@ -161,7 +172,7 @@ class ModelSampler:
             if index:
                 self.report(shot, done)
 
-        self.report(shot, 0)
+        self.report(shot, done)
         try:
             context = model.text.encode(prompts)
             return sample_clip(
@@ -179,8 +190,13 @@ class ModelSampler:
                 window=self.window,
                 guidance=self.guidance,
                 callback=callback,
+                resume=resume,
                 before_window=before_window,
             )
+        except (Cancelled, KeyboardInterrupt):
+            if saved is not None:
+                saved.keep()
+            raise
         except (MemoryError, RuntimeError) as error:
             if not is_out_of_memory(error):
                 raise

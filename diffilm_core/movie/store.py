@@ -3,6 +3,7 @@
     NAME.diffilm/
       manifest.json            the storyboard, the settings, and the keys of every shot
       latents/KEY.safetensors  `latents (c, t, h, w)`; key and digest in its metadata
+      latents/KEY.part.safetensors  the sampler's state of a clip that is not done: where a killed run goes on
       shots/KEY.mp4            a finished shot
       shots/KEY.json           its size and digest, written after it: the shot counts when both agree
 
@@ -27,6 +28,7 @@ from torch import Tensor
 from ..atomic import check_writable, remove_stale, written_whole
 from ..checkpoints.files import file_digest, read_tensors, write_tensors
 from ..errors import DiffilmError
+from ..sampling.samplers import SamplerState
 
 log = logging.getLogger(__name__)
 
@@ -84,24 +86,23 @@ class ShotStore:
 
     def latents(self, key: str) -> Tensor | None:
         """The clip stored under `key`, `(c, t, h, w)` on the CPU, or None."""
-        path = self.latents_path(key)
-        if not path.is_file():
-            return None
-        try:
-            tensors, metadata = read_tensors(path)
-            latents = tensors["latents"]
-            if metadata.get("key") != key or metadata.get("sha256") != _tensor_digest(latents):
-                raise DiffilmError("its contents are not what was stored")
-        except (DiffilmError, KeyError, OSError) as error:
-            _discard(path, error)
-            return None
-        return latents
+        return _read(self.latents_path(key), key, lambda tensors: tensors["latents"])
 
     def put_latents(self, key: str, latents: Tensor, about: Mapping[str, str] | None = None) -> None:
-        """Stores a clip's latents; `about` are texts for people who look into the file."""
-        latents = latents.detach().to("cpu").contiguous()
-        metadata = {"format": "pt", **(about or {}), "key": key, "sha256": _tensor_digest(latents)}
-        write_tensors(self.latents_path(key), {"latents": latents}, metadata)
+        """Stores a clip's latents, in place of its state; `about` are texts for people who look into the file."""
+        _write(self.latents_path(key), key, {"latents": latents}, about)
+        self.state_path(key).unlink(missing_ok=True)
+
+    def state_path(self, key: str) -> Path:
+        return self._latents / f"{key[:KEY_LENGTH]}.part.safetensors"
+
+    def state(self, key: str) -> SamplerState | None:
+        """Where the sampler of the clip `key` was last saved, or None."""
+        return _read(self.state_path(key), key, SamplerState.from_tensors)
+
+    def put_state(self, key: str, state: SamplerState) -> None:
+        """Stores a sampler's state in place of the one before."""
+        _write(self.state_path(key), key, state.to_tensors())
 
     def segment(self, key: str) -> Path | None:
         """The finished shot stored under `key`, or None."""
@@ -151,6 +152,25 @@ class ShotStore:
         return path
 
 
+def _read(path: Path, key: str, take: Callable[[dict[str, Tensor]], Any]) -> Any:
+    """What `take` makes of the tensors that `_write` stored under this key; None where they are missing or damaged."""
+    if not path.is_file():
+        return None
+    try:
+        tensors, metadata = read_tensors(path)
+        if metadata.get("key") != key or metadata.get("sha256") != _digest(tensors):
+            raise DiffilmError("its contents are not what was stored")
+        return take({name: tensor.clone() for name, tensor in tensors.items()})
+    except (DiffilmError, KeyError, OSError) as error:
+        _discard(path, error)
+        return None
+
+
+def _write(path: Path, key: str, tensors: Mapping[str, Tensor], about: Mapping[str, str] | None = None) -> None:
+    tensors = {name: tensor.detach().to("cpu").contiguous() for name, tensor in tensors.items()}
+    write_tensors(path, tensors, {"format": "pt", **(about or {}), "key": key, "sha256": _digest(tensors)})
+
+
 def _discard(path: Path, reason: Exception) -> None:
     log.warning("%s is damaged and is made again: %s", path, " ".join(str(reason).split()))
     with suppress(OSError):
@@ -162,6 +182,11 @@ def _write_json(path: Path, contents: Mapping[str, Any]) -> None:
         temporary.write_text(json.dumps(contents, ensure_ascii=False, indent=2, default=_plain), encoding="utf-8")
 
 
-def _tensor_digest(tensor: Tensor) -> str:
-    form = f"{tensor.dtype}{tuple(tensor.shape)}".encode()
-    return hashlib.sha256(form + tensor.contiguous().view(torch.uint8).numpy().tobytes()).hexdigest()
+def _digest(tensors: Mapping[str, Tensor]) -> str:
+    """SHA-256 over the tensors in the order of their names; of one tensor, over its form and bytes alone."""
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        tensor = tensors[name]
+        digest.update(f"{name if len(tensors) > 1 else ''}{tensor.dtype}{tuple(tensor.shape)}".encode())
+        digest.update(tensor.contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
