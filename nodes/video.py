@@ -148,7 +148,8 @@ def trimmed(stream: FrameStream, first: int, count: int) -> FrameStream:
                 return
 
     cuts = [cut - first for cut in stream.cuts if first < cut < first + count]
-    return stream.with_frames(make, frames=count, cuts=cuts)
+    audio = None if stream.audio is None else stream.audio.cut(first / stream.fps, count / stream.fps)
+    return stream.with_frames(make, frames=count, cuts=cuts, audio=audio)
 
 
 def stream_of(video: Any) -> FrameStream:

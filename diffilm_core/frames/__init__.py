@@ -1,10 +1,11 @@
 """Lazy clips: decode, interpolate, upscale, join, spool, read and write, a chunk of frames in memory at a time."""
 
 from ..atomic import written_whole
-from .audio import Audio, read_audio
+from .audio import Audio, AudioStream, open_audio, read_audio
 from .decode import decode
 from .interpolate import interpolate_blend
 from .join import concat_files
+from .mix import Track, mix
 from .output import check_output
 from .read import read, read_metadata
 from .spool import spool
@@ -14,7 +15,9 @@ from .write import write
 
 __all__ = [
     "Audio",
+    "AudioStream",
     "FrameStream",
+    "Track",
     "as_fps",
     "check_output",
     "concat",
@@ -23,6 +26,8 @@ __all__ = [
     "frame_hashes",
     "from_tensor",
     "interpolate_blend",
+    "mix",
+    "open_audio",
     "read",
     "read_audio",
     "read_metadata",

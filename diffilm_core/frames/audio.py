@@ -1,7 +1,8 @@
-"""Sound: read from any file that FFmpeg knows, and muxed beside a movie's frames."""
+"""Sound: `AudioStream`, a lazy track; `Audio`, one in memory; read from any file that FFmpeg knows."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from os import PathLike
@@ -14,8 +15,72 @@ from torch import Tensor
 from ..errors import DiffilmError
 
 LAYOUTS = {1: "mono", 2: "stereo"}
-AAC_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000, 64000, 88200, 96000)
-BLOCK = 1024  # samples that AAC encodes at a time
+BLOCK = 4096
+"""Samples that a track in memory yields at a time."""
+
+
+class AudioStream:
+    """A track of known rate and channels (1 or 2) whose samples are read when they are pulled.
+
+    `make` returns a fresh iterator of float32 blocks `(channels, n)` in [-1, 1], n above 0; every call gives the same
+    samples. How long it is shows when it ends.
+    """
+
+    def __init__(self, make: Callable[[], Iterator[Tensor]], *, rate: int, channels: int) -> None:
+        if channels not in LAYOUTS or rate < 1:
+            raise DiffilmError(f"audio of {channels} channels at {rate} Hz: expected 1 or 2 channels, at least 1 Hz")
+        self.rate, self.channels = int(rate), int(channels)
+        self._make = make
+
+    def __iter__(self) -> Iterator[Tensor]:
+        return self._make()
+
+    def with_blocks(self, make: Callable[[], Iterator[Tensor]]) -> AudioStream:
+        return AudioStream(make, rate=self.rate, channels=self.channels)
+
+    def blocks(self, size: int) -> Iterator[Tensor]:
+        """Its samples, `size` at a time; the last block may be shorter."""
+        from .stream import regroup
+
+        for block in regroup((block.T for block in self), size):
+            yield block.T
+
+    def cut(self, start: Fraction | float, duration: Fraction | float | None = None) -> AudioStream:
+        """From `start` seconds for `duration` (None: to its end); shorter or empty where it ends before."""
+        first = round(start * self.rate)
+        end = None if duration is None else first + round(duration * self.rate)
+
+        def make() -> Iterator[Tensor]:
+            at = 0
+            for block in self:
+                low = max(first - at, 0)
+                high = block.shape[1] if end is None else min(end - at, block.shape[1])
+                at += block.shape[1]
+                if low < high:
+                    yield block[:, low:high]
+                if end is not None and at >= end:
+                    return
+
+        return self.with_blocks(make)
+
+    def converted(self, rate: int, channels: int) -> AudioStream:
+        """The same sound at another rate (FFmpeg's resampler) and with 1 or 2 channels (mono: the mean)."""
+        if (rate, channels) == (self.rate, self.channels):
+            return self
+
+        def make() -> Iterator[Tensor]:
+            blocks: Iterable[Tensor] = self if rate == self.rate else _resample(self, self.rate, rate, self.channels)
+            for block in blocks:
+                if channels < block.shape[0]:
+                    block = block.mean(0, keepdim=True)
+                yield block.expand(channels, -1)
+
+        return AudioStream(make, rate=rate, channels=channels)
+
+    def collect(self) -> Audio:
+        """The whole track in memory. Raises DiffilmError for one without a sample."""
+        parts = list(self)
+        return Audio(torch.cat(parts, dim=1) if parts else torch.zeros(self.channels, 0), self.rate)
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,20 +112,92 @@ class Audio:
 
     def resampled(self, rate: int) -> Audio:
         """The same sound at another rate, by FFmpeg's resampler."""
-        import av
-
-        if rate == self.rate:
-            return self
-        layout = LAYOUTS[self.samples.shape[0]]
-        frame: Any = av.AudioFrame.from_ndarray(self.samples.float().contiguous().numpy(), "fltp", layout)
-        frame.sample_rate, frame.pts = self.rate, 0
-        resampler = av.AudioResampler(format="fltp", layout=layout, rate=rate)
-        parts = [*resampler.resample(frame), *resampler.resample(None)]
-        return Audio(torch.cat([torch.from_numpy(part.to_ndarray()) for part in parts], dim=1), rate)
+        return self if rate == self.rate else self.stream().converted(rate, self.samples.shape[0]).collect()
 
     def mono(self) -> Tensor:
         """`(n,)`: the mean of its channels."""
         return self.samples.mean(dim=0)
+
+    def stream(self) -> AudioStream:
+        def make() -> Iterator[Tensor]:
+            yield from self.samples.float().split(BLOCK, dim=1)
+
+        return AudioStream(make, rate=self.rate, channels=self.samples.shape[0])
+
+
+Sound = Audio | AudioStream
+"""What a writer takes."""
+
+
+def as_stream(sound: Sound) -> AudioStream:
+    return sound.stream() if isinstance(sound, Audio) else sound
+
+
+def _resample(blocks: Iterable[Tensor], before: int, after: int, channels: int) -> Iterator[Tensor]:
+    import av
+
+    layout = LAYOUTS[channels]
+    resampler = av.AudioResampler(format="fltp", layout=layout, rate=after)
+    at = 0
+    for block in blocks:
+        frame: Any = av.AudioFrame.from_ndarray(block.float().contiguous().numpy(), "fltp", layout)
+        frame.sample_rate, frame.pts, frame.time_base = before, at, Fraction(1, before)
+        at += block.shape[1]
+        yield from (torch.from_numpy(part.to_ndarray()) for part in resampler.resample(frame) if part.samples)
+    if at:
+        yield from (torch.from_numpy(part.to_ndarray()) for part in resampler.resample(None) if part.samples)
+
+
+def open_audio(path: str | PathLike[str]) -> AudioStream:
+    """The first sound track of a file, lazily: nothing but its header is read before it is pulled.
+
+    Raises DiffilmError for a file that is missing, none, or has no sound; while it is pulled, for one that is damaged.
+    """
+    import av
+
+    path = Path(path)
+    if not path.is_file():
+        raise DiffilmError(f"audio file {path}: there is no such file; give a .wav, .mp3, .flac, .m4a ... or a video")
+    try:
+        with av.open(str(path)) as container:
+            found = audio_stream(path, container)
+    except (av.error.FFmpegError, OSError, ValueError) as error:
+        raise _unreadable(path, error) from error
+    if found is None:
+        raise DiffilmError(f"{path} has no sound: give a file with an audio track")
+    return found
+
+
+def audio_stream(path: Path, container: Any) -> AudioStream | None:
+    """The first sound track of the file, which is open as `container`; None where it has none."""
+    if not container.streams.audio:
+        return None
+    context = container.streams.audio[0].codec_context
+    if not context.rate or not context.layout.nb_channels:
+        return None
+    return _track(path, context.rate, min(2, context.layout.nb_channels))
+
+
+def _track(path: Path, rate: int, channels: int) -> AudioStream:
+    def make() -> Iterator[Tensor]:
+        import av
+
+        try:
+            with av.open(str(path)) as container:
+                resampler = av.AudioResampler(format="fltp", layout=LAYOUTS[channels], rate=rate)
+                for frame in container.decode(audio=0):
+                    for part in resampler.resample(frame):
+                        yield torch.from_numpy(part.to_ndarray())
+                for part in resampler.resample(None):
+                    yield torch.from_numpy(part.to_ndarray())
+        except (av.error.FFmpegError, OSError) as error:
+            raise _unreadable(path, error) from error
+
+    return AudioStream(make, rate=rate, channels=channels)
+
+
+def _unreadable(path: Path, error: Exception) -> DiffilmError:
+    return DiffilmError(f"{path} cannot be read as audio ({error}): give a .wav, .mp3, .flac, .m4a ...")
 
 
 def read_audio(path: str | PathLike[str], rate: int | None = None) -> Audio:
@@ -68,60 +205,8 @@ def read_audio(path: str | PathLike[str], rate: int | None = None) -> Audio:
 
     Raises DiffilmError for a file that is missing, none, or has no sound.
     """
-    import av
-
-    path = Path(path)
-    if not path.is_file():
-        raise DiffilmError(f"audio file {path}: there is no such file; give a .wav, .mp3, .flac, .m4a ... or a video")
-    parts = []
-    try:
-        with av.open(str(path)) as container:
-            if not container.streams.audio:
-                raise DiffilmError(f"{path} has no sound: give a file with an audio track")
-            stream = container.streams.audio[0]
-            wanted = rate or stream.rate
-            layout = LAYOUTS[min(2, stream.codec_context.layout.nb_channels)]
-            resampler = av.AudioResampler(format="fltp", layout=layout, rate=wanted)
-            for frame in container.decode(stream):
-                parts += [torch.from_numpy(each.to_ndarray()) for each in resampler.resample(frame)]
-            parts += [torch.from_numpy(each.to_ndarray()) for each in resampler.resample(None)]
-    except (av.error.FFmpegError, OSError, ValueError) as error:
-        if isinstance(error, DiffilmError):
-            raise
-        raise DiffilmError(f"{path} cannot be read as audio ({error}): give a .wav, .mp3, .flac, .m4a ...") from error
+    track = open_audio(path)
+    parts = list(track.converted(rate or track.rate, track.channels))
     if not parts:
         raise DiffilmError(f"{path} has no sound: its audio track is empty")
-    return Audio(torch.cat(parts, dim=1), int(wanted))
-
-
-class AudioTrack:
-    """An AAC track of a container that is being written; `until` and `finish` keep it beside the frames."""
-
-    def __init__(self, container: Any, audio: Audio, duration: Fraction | float) -> None:
-        self.container = container
-        self.audio = audio.cut(0, duration)
-        self.layout = LAYOUTS[audio.samples.shape[0]]
-        rate = min(AAC_RATES, key=lambda each: (each < audio.rate, abs(each - audio.rate)))
-        self.stream = container.add_stream("aac", rate=rate, layout=self.layout)
-        self.stream.bit_rate = 192_000 if self.layout == "stereo" else 96_000
-        self.done = 0
-
-    def until(self, seconds: Fraction | float) -> None:
-        """Encodes whole blocks up to that time."""
-        end = min(int(seconds * self.audio.rate), self.audio.samples.shape[1])
-        while end - self.done >= BLOCK:
-            self._encode(BLOCK)
-
-    def finish(self) -> None:
-        while left := self.audio.samples.shape[1] - self.done:
-            self._encode(min(BLOCK, left))
-        self.container.mux(self.stream.encode(None))
-
-    def _encode(self, count: int) -> None:
-        import av
-
-        block = self.audio.samples[:, self.done : self.done + count].clamp(-1, 1).float().contiguous().numpy()
-        frame: Any = av.AudioFrame.from_ndarray(block, format="fltp", layout=self.layout)
-        frame.sample_rate, frame.pts, frame.time_base = self.audio.rate, self.done, Fraction(1, self.audio.rate)
-        self.done += count
-        self.container.mux(self.stream.encode(frame))
+    return Audio(torch.cat(parts, dim=1), rate or track.rate)

@@ -10,7 +10,8 @@ from typing import Any
 
 from ..atomic import written_whole
 from ..errors import DiffilmError
-from .audio import Audio, AudioTrack
+from .audio import Sound
+from .mux import AudioTrack
 from .output import check_output
 from .progress import Progress
 from .read import _opened
@@ -23,7 +24,7 @@ def concat_files(
     *,
     progress: Progress | None = None,
     metadata: Mapping[str, Any] | None = None,
-    audio: Audio | None = None,
+    audio: Sound | None = None,
 ) -> Path:
     """The MP4 files that `write` made with one set of settings, one after the other, as the MP4 `out`.
 

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from ..errors import DiffilmError
+from .audio import audio_stream
 from .colour import WEIGHTS, from_planes
 from .stream import CHUNK, FrameStream
 
@@ -25,7 +26,7 @@ PLANAR = {f"yuv{j}{s}p{b}": 8 if not b else int(b[:2]) for j in ("", "j") for s 
 
 
 def read(path: str | PathLike[str]) -> FrameStream:
-    """The pictures of a video file at its frame rate; sound is ignored.
+    """The pictures of a video file at its frame rate, and its sound, where it has some, in `audio`.
 
     The frames are counted in the file, not taken from its header. Colours go by the file's own matrix and range
     tags; untagged Y'CbCr is taken as limited-range BT.709 from 720 lines up and BT.601 below. A variable rate becomes
@@ -85,6 +86,7 @@ def _read_video(path: Path) -> FrameStream:
     with _opened(path) as (container, video):
         width, height = video.codec_context.width, video.codec_context.height
         fps = video.average_rate or video.guessed_rate or video.base_rate or Fraction(25)
+        audio = audio_stream(path, container)
         frames = sum(1 for packet in container.demux(video) if packet.size and not packet.is_discard)
     if not frames:
         raise DiffilmError(f"video {path}: it holds no frames, expected at least one; choose another file")
@@ -109,7 +111,7 @@ def _read_video(path: Path) -> FrameStream:
                 f"video {path}: got {frames - left} of its {frames} frames; the file is damaged, make it again"
             )
 
-    return FrameStream(make, width=width, height=height, fps=fps, frames=frames)
+    return FrameStream(make, width=width, height=height, fps=fps, frames=frames, audio=audio)
 
 
 def to_rgb(frame: Any) -> Tensor:

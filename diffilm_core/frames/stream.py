@@ -6,11 +6,15 @@ import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from fractions import Fraction
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from ..errors import DiffilmError
+
+if TYPE_CHECKING:
+    from .audio import AudioStream
 
 CHUNK = 8
 """Frames that a stage yields at a time when nobody says otherwise."""
@@ -32,6 +36,7 @@ class FrameStream:
 
     `make` returns a fresh iterator of float32 tensors `(t, h, w, 3)` in [0, 1]; every call must give the same
     frames (the chunks may differ). `cuts` are the indices of first frames of a new shot, ascending, without 0.
+    `audio` is the sound that belongs to the frames, lazy as they are; stages that keep the duration keep it.
     Iterating raises RuntimeError when `make` breaks these promises.
     """
 
@@ -44,6 +49,7 @@ class FrameStream:
         fps: int | float | str | Fraction,
         frames: int,
         cuts: Iterable[int] = (),
+        audio: AudioStream | None = None,
     ) -> None:
         if width < 1 or height < 1:
             raise DiffilmError(f"frame size {width}x{height}: expected at least 1x1; give a larger width and height")
@@ -54,6 +60,7 @@ class FrameStream:
         self.cuts = tuple(sorted({int(cut) for cut in cuts}))
         if self.cuts and not 0 < self.cuts[0] <= self.cuts[-1] < frames:
             raise ValueError(f"cuts {self.cuts} outside 1..{frames - 1}")
+        self.audio = audio
         self._make = make
 
     @property
@@ -89,13 +96,14 @@ class FrameStream:
         return f"FrameStream({self.width}x{self.height}, {self.frames} frames at {self.fps} fps, {len(self.cuts)} cuts)"
 
     def with_frames(self, make: Callable[[], Iterator[Tensor]], **changes: object) -> FrameStream:
-        """A stream of other frames that keeps this one's size, rate, length and cuts except for `changes`."""
+        """A stream of other frames that keeps this one's size, rate, length, cuts and sound except for `changes`."""
         fields: dict = {
             "width": self.width,
             "height": self.height,
             "fps": self.fps,
             "frames": self.frames,
             "cuts": self.cuts,
+            "audio": self.audio,
         }
         return FrameStream(make, **{**fields, **changes})
 
@@ -149,10 +157,12 @@ def from_tensor(frames: Tensor, fps: int | float | str | Fraction, *, cuts: Iter
 
 
 def concat(streams: Sequence[FrameStream]) -> FrameStream:
-    """Streams of one size and rate one after the other, with a cut at every joint.
+    """Streams of one size and rate one after the other, their sound too, with a cut at every joint.
 
     Raises DiffilmError when there is none, or when sizes or rates differ.
     """
+    from .mix import joined_audio
+
     if not streams:
         raise DiffilmError("no clips to join: expected at least one; make a shot first")
     first = streams[0]
@@ -171,7 +181,7 @@ def concat(streams: Sequence[FrameStream]) -> FrameStream:
         for stream in streams:
             yield from stream
 
-    return first.with_frames(make, frames=start, cuts=cuts[1:])
+    return first.with_frames(make, frames=start, cuts=cuts[1:], audio=joined_audio(streams))
 
 
 def to_uint8(frames: Tensor) -> Tensor:

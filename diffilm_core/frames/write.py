@@ -15,8 +15,9 @@ from torch import Tensor
 
 from ..atomic import written_whole
 from ..errors import DiffilmError
-from .audio import Audio, AudioTrack
+from .audio import Sound
 from .colour import to_planes
+from .mux import AudioTrack
 from .output import check_output
 from .progress import Progress, watched
 from .stream import FrameStream
@@ -33,7 +34,7 @@ def write(
     progress: Progress | None = None,
     crf: int = 18,
     metadata: Mapping[str, Any] | None = None,
-    audio: Audio | None = None,
+    audio: Sound | None = None,
 ) -> Path:
     """Writes every frame of `stream` to `path` and returns it.
 
@@ -100,7 +101,7 @@ def even(frame: Tensor) -> Tensor:
 
 
 def _write_mp4(
-    stream: FrameStream, path: Path, crf: int, metadata: Mapping[str, str], audio: Audio | None = None
+    stream: FrameStream, path: Path, crf: int, metadata: Mapping[str, str], audio: Sound | None = None
 ) -> None:
     import av
 
