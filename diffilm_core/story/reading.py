@@ -31,8 +31,8 @@ class Clause:
     """One verb and what belongs to it.
 
     subject, object: cast ids. verb: its lemma. action: the predicate in plain words, names in the place of
-    pronouns, without the subject ("chases the grey mouse into the kitchen"). filmed: False where it is negated, thought, dreamed,
-    supposed, or told as talk.
+    pronouns, without the subject ("chases the grey mouse into the kitchen"). filmed: False where it is negated,
+    thought, dreamed, supposed, or told as talk.
     """
 
     span: tuple[int, int]

@@ -12,6 +12,7 @@ from .clean import has_words, word_count
 
 MAX_WORDS = 40
 MAX_CHARACTERS = 400
+FAR_TOO_LONG = 500  # words: no sentence, but a text without full stops
 QUOTE = 240  # characters of a quotation or a bracket that is kept in one sentence
 
 
@@ -47,22 +48,36 @@ CUTS = (
 
 @dataclass(frozen=True)
 class Sentence:
-    """Characters [start, end) of the story: a sentence, a part of a long one, a heading or a scene break."""
+    """Characters [start, end) of the story: a sentence, a part of a long one, a heading or a scene break.
+    block: number of the paragraph that it is in."""
 
     start: int
     end: int
     kind: Kind = "text"
+    block: int = 0
 
 
 def sentences(story: str) -> list[Sentence]:
+    """Those of `whole_sentences`, the long ones cut at their clauses."""
+    return [
+        Sentence(start, end, piece.kind, piece.block)
+        for piece in whole_sentences(story)
+        for start, end in (
+            shorten(story, piece.start, piece.end) if piece.kind == "text" else [(piece.start, piece.end)]
+        )
+    ]
+
+
+def whole_sentences(story: str) -> list[Sentence]:
     """In order; together they hold every character that is not white space, each once."""
     out: list[Sentence] = []
-    for block in blocks(story):
+    for number, block in enumerate(blocks(story)):
         if block.kind != "text":
-            out.append(Sentence(block.start, block.end, block.kind))
+            out.append(Sentence(block.start, block.end, block.kind, number))
             continue
         for start, end in _cut(story, block.start, block.end, _ends(story[block.start : block.end])):
-            out.extend(Sentence(s, e) for s, e in _shorten(story, start, end))
+            parts = shorten(story, start, end, words=FAR_TOO_LONG, characters=6 * FAR_TOO_LONG)
+            out.extend(Sentence(s, e, "text", number) for s, e in parts)
     return out
 
 
@@ -123,14 +138,16 @@ def _ends_here(block: str, match: re.Match[str]) -> bool:
     return True
 
 
-def _shorten(story: str, start: int, end: int) -> list[tuple[int, int]]:
+def shorten(
+    story: str, start: int, end: int, *, words: int = MAX_WORDS, characters: int = MAX_CHARACTERS
+) -> list[tuple[int, int]]:
     """The sentence, halved at clauses until each part is of a length that a shot can show."""
     out: list[tuple[int, int]] = []
     stack = [(start, end)]
     while stack:
         low, high = stack.pop()
         part = story[low:high]
-        if len(part) <= MAX_CHARACTERS and word_count(part) <= MAX_WORDS:
+        if len(part) <= characters and word_count(part) <= words:
             out.append((low, high))
             continue
         spans = _cut(story, low, high, [_middle_cut(part)])
