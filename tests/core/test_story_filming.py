@@ -12,7 +12,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from diffilm_core import DiffilmError
-from diffilm_core.story import read_story, split_story
+from diffilm_core.story import read, read_story, split_story
+from diffilm_core.story.beats import beat_words, beats
 from diffilm_core.story.clean import clean_sentence, word_count
 from diffilm_core.story.sentences import MAX_CHARACTERS, MAX_WORDS
 
@@ -26,8 +27,10 @@ PIECES = st.sampled_from(
 STORIES = st.one_of(st.text(max_size=200), st.lists(PIECES, max_size=40).map("".join))
 
 
-def prompts(text: str, **options: Any) -> list[str]:
-    return [shot.prompt for shot in split_story(text, **options).shots]
+def words(text: str, **options: Any) -> list[str]:
+    """What each shot shows of the story, cleaned; headings are not shown."""
+    reading = read(text)
+    return [beat_words(reading, beat) for beat in beats(reading)]
 
 
 @settings(max_examples=400, deadline=None)
@@ -98,18 +101,18 @@ def test_shots_have_a_length_that_can_be_shown(text: str, seed: int) -> None:
     ],
 )  # fmt: skip
 def test_sentences(text: str, want: list[str]) -> None:
-    assert prompts(text) == want
+    assert words(text) == want
 
 
 def test_wrapped_lines_are_one_sentence() -> None:
     line = "The fox walks through the deep snow, and behind it, quiet as a cloud, the\nOwl flies until\nmorning.\n"
-    assert prompts(line) == [" ".join(line.split()).rstrip(".")]
+    assert words(line) == [" ".join(line.split()).rstrip(".")]
 
 
 def test_short_sentences_join_the_next_else_the_one_before() -> None:
-    assert prompts("Snap! The ice breaks under the fox. The end.") == ["Snap! The ice breaks under the fox. The end"]
-    assert prompts("The ice breaks. Snap! Crack! The fox falls.") == ["The ice breaks", "Snap! Crack! The fox falls"]
-    assert prompts("Snap!") == ["Snap!"]
+    assert words("Snap! The ice breaks under the fox. The end.") == ["Snap! The ice breaks under the fox. The end"]
+    assert words("The ice breaks. Snap! Crack! The fox falls.") == ["The ice breaks", "Snap! Crack! The fox falls"]
+    assert words("Snap!") == ["Snap!"]
 
 
 def test_headings_title_and_scenes() -> None:
@@ -118,12 +121,12 @@ def test_headings_title_and_scenes() -> None:
     )
     assert board.title == "The Fox"
     assert [shot.prompt for shot in board.shots] == ["A fox is here", "A bee hums now", "An owl sits there. The End"]
-    assert [shot.scene for shot in board.shots] == [0, 1, 2]
+    # scenes: test_story_reading
     assert [shot.text.split("\n")[0] for shot in board.shots] == ["The Fox", "* * *", "## Chapter 2"]
 
 
 def test_a_story_of_headings_alone_is_filmed() -> None:
-    assert prompts("# The fox in the snow\n\n# The bee in the meadow") == [
+    assert words("# The fox in the snow\n\n# The bee in the meadow") == [
         "The fox in the snow",
         "The bee in the meadow",
     ]
@@ -131,10 +134,10 @@ def test_a_story_of_headings_alone_is_filmed() -> None:
 
 def test_long_sentence_is_cut_at_clauses() -> None:
     clause = "the fox walks through the snow and over the hill to the quiet sea with the owl"
-    shots = prompts(f"First {clause}; then {clause}, while {clause}.")
+    shots = words(f"First {clause}; then {clause}, while {clause}.")
     assert len(shots) >= 2 and shots[0].endswith("with the owl") and shots[1].startswith("then the fox")
     assert all(word_count(shot) <= MAX_WORDS for shot in shots)
-    assert len("".join(prompts("x" * 5000))) == 5000
+    assert len("".join(words("x" * 5000))) == 5000
 
 
 def test_seeds_depend_on_the_sentence_alone() -> None:
