@@ -226,7 +226,7 @@ def _shot(item: Any, place: int) -> Shot:
     name = f"shots[{place}]"
     fields = _object(item, name, SHOT_KEYS)
     texts = {key: _text(fields, key, name) for key in SHOT_TEXTS}
-    texts["prompt"] = texts["prompt"] or " ".join(texts["text"].split())
+    texts["prompt"] = texts["prompt"] if texts["prompt"].strip() else " ".join(texts["text"].split())
     span = _list(fields.get("span", [0, 0]), f"{name}.span")
     if len(span) != 2 or any(isinstance(n, bool) or not isinstance(n, int) for n in span):
         raise DiffilmError(f"{name}.span is {span!r}, expected two whole numbers, [start, end]")
