@@ -1,0 +1,217 @@
+"""Training of the finishing networks: the loop with a validation line, its losses, and the interpolation stage."""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from ..models.interpolation.net import Between, InterpolationConfig, InterpolationNet, pulled_images
+from .clips import LENGTH, SIDE, read_part
+from .config import StageConfig
+from .loop import Run
+
+log = logging.getLogger(__name__)
+PARTS = {"film": 0.85, "emoji": 0.15}
+Validation = Callable[[], Mapping[str, float]]
+
+
+class FinishingRun(Run):
+    """A `Run` that also validates the averaged weights every `validate_seconds` and hands them to `keep`."""
+
+    def __init__(
+        self,
+        name: str,
+        modules: Mapping[str, nn.Module],
+        config: StageConfig,
+        folder: Path,
+        device: torch.device,
+        *,
+        validation: Validation,
+        keep: Callable[[], object],
+        validate_seconds: float = 300.0,
+    ) -> None:
+        super().__init__(name, modules, config, folder, device)
+        self.validation, self.keep, self.validate_seconds = validation, keep, validate_seconds
+        self.validated = time.monotonic()
+
+    def report(self, losses: list[Tensor]) -> None:
+        super().report(losses)
+        if time.monotonic() - self.validated > self.validate_seconds:
+            with self.averaged():
+                self.validate()
+            self.validated = time.monotonic()
+
+    def validate(self) -> None:
+        for module in self.modules.values():
+            module.eval()
+        figures = "  ".join(f"{key} {value:.3f}" for key, value in self.validation().items())
+        log.info("%s step %d  validation: %s", self.name, self.step, figures)
+        self.keep()
+
+    @contextmanager
+    def averaged(self) -> Iterator[None]:
+        """The modules hold the EMA weights inside."""
+        live = [each.detach().clone() for each in self.ema.live]
+        self.ema.copy_to_live()
+        try:
+            yield
+        finally:
+            with torch.no_grad():
+                for each, value in zip(self.ema.live, live, strict=True):
+                    each.copy_(value)
+
+
+def charbonnier(a: Tensor, b: Tensor, epsilon: float = 1e-3) -> Tensor:
+    """Smooth L1: mean of sqrt(d^2 + epsilon^2) (Charbonnier et al. 1994)."""
+    return ((a - b) ** 2 + epsilon**2).sqrt().mean()
+
+
+def laplacian(a: Tensor, b: Tensor, levels: int = 4) -> Tensor:
+    """Sum over octaves of the L1 difference of band-passed pictures, coarse ones weighted by their step (Bojanowski et
+    al. 2018); each octave is the picture less its 2 x 2 mean."""
+    difference, total = a - b, a.new_zeros(())
+    for level in range(levels):
+        smaller = F.avg_pool2d(difference, 2)
+        band = difference - F.interpolate(smaller, scale_factor=2, mode="bilinear", align_corners=False)
+        total = total + 2**level * band.abs().mean()
+        difference = smaller
+    return total + 2**levels * difference.abs().mean() / 2
+
+
+def psnr(a: Tensor, b: Tensor) -> Tensor:
+    """(b,) dB of pictures (b, 3, h, w) in [0, 1]."""
+    return -10 * torch.log10(((a - b) ** 2).mean((1, 2, 3)).clamp(min=1e-10))
+
+
+@dataclass(frozen=True)
+class Crops:
+    """`share` of the steps sees `batch` crops of `side` pixels."""
+
+    side: int
+    batch: int
+    share: float
+
+
+@dataclass(frozen=True)
+class InterpolateConfig:
+    """The interpolation stage. `stage.batch` is unused: `crops` say what a step sees."""
+
+    network: InterpolationConfig = field(default_factory=InterpolationConfig)
+    stage: StageConfig = field(
+        default_factory=lambda: StageConfig(steps=20_000, batch=8, lr=5e-4, warmup=150, ema=0.998, weight_decay=1e-4)
+    )
+    crops: tuple[Crops, ...] = (Crops(128, 8, 0.75), Crops(192, 4, 0.25))
+
+
+class Triplets:
+    """Draws (first, second, between, t) from a clip store; the draw depends on nothing but the step."""
+
+    def __init__(self, store: Path, crops: Sequence[Crops]) -> None:
+        self.crops = crops
+        self.parts: dict[str, tuple[NDArray[np.uint8], NDArray[np.int64], NDArray[np.float64]]] = {}
+        for part in PARTS:
+            if part != "film" and not (store / f"{part}.npy").is_file():
+                continue
+            rows, pixels = read_part(store, part)
+            if part == "film":
+                self.held = np.flatnonzero(rows["validation"]), pixels
+            free = np.flatnonzero(~rows["validation"])
+            weight = np.sqrt(rows["motion"][free].clip(1, 40).astype(np.float64))
+            self.parts[part] = pixels, free, weight / weight.sum()
+
+    def draw(self, step: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Pictures float (b, 3, side, side) in [0, 1], channels last, and t (b,)."""
+        rng = np.random.default_rng([7, step])
+        crops = self.crops[rng.choice(len(self.crops), p=[each.share for each in self.crops])]
+        samples = [self._sample(rng, crops.side) for _ in range(crops.batch)]
+        t = torch.tensor([each[1] for each in samples])
+        return *_pictures(np.stack([each[0] for each in samples], 1)), t
+
+    def _sample(self, rng: np.random.Generator, side: int) -> tuple[NDArray[np.uint8], float]:
+        names = list(self.parts)
+        share = np.array([PARTS[name] for name in names])
+        pixels, free, weight = self.parts[names[rng.choice(len(names), p=share / share.sum())]]
+        clip = pixels[rng.choice(free, p=weight)]
+        if rng.random() < 0.6:
+            gap = int(rng.choice([1, 2, 3], p=[0.3, 0.4, 0.3]))
+            first = int(rng.integers(0, LENGTH - 2 * gap))
+            frames = [first, first + gap, first + 2 * gap]
+        else:
+            frames = sorted(rng.choice(LENGTH, 3, replace=False).tolist())
+        y, x = rng.integers(0, SIDE - side + 1, 2)
+        cut = np.stack([clip[f, y : y + side, x : x + side] for f in frames])
+        if rng.random() < 0.5:
+            cut, frames = cut[::-1], [-f for f in frames[::-1]]
+        for axis in (1, 2):
+            cut = np.flip(cut, axis) if rng.random() < 0.5 else cut
+        cut = cut.transpose(0, 2, 1, 3) if rng.random() < 0.5 else cut
+        cut = cut[..., rng.permutation(3)] if rng.random() < 0.3 else cut
+        return cut, (frames[1] - frames[0]) / (frames[2] - frames[0])
+
+    def validation(self, count: int = 48, side: int = 256) -> Iterator[tuple[Tensor, Tensor, Tensor, Tensor]]:
+        """Middle frames of validation shots, two apart, in fours."""
+        rows, pixels = self.held
+        chosen = rows[np.linspace(0, len(rows) - 1, min(count, len(rows))).round().astype(int)]
+        for part in np.array_split(chosen, math.ceil(len(chosen) / 4)):
+            clips = np.stack([pixels[i][[2, 3, 4], :side, :side] for i in part], 1)
+            yield *_pictures(clips), torch.full((len(part),), 0.5)
+
+
+def _pictures(frames: NDArray[np.uint8]) -> tuple[Tensor, Tensor, Tensor]:
+    """uint8 (3, b, h, w, 3), in the order of time -> first, second, between."""
+    first, between, second = (torch.from_numpy(np.ascontiguousarray(frames)).float() / 255).permute(0, 1, 4, 2, 3)
+    return first, second, between
+
+
+def interpolation_loss(found: Between, first: Tensor, second: Tensor, between: Tensor, t: Tensor) -> Tensor:
+    """Charbonnier and Laplacian loss of the frame, with the merged frame and every level's motion also supervised."""
+    loss = charbonnier(found.frame, between) + 0.3 * laplacian(found.frame, between)
+    loss = loss + 0.5 * charbonnier(found.merged, between)
+    when = t[:, None, None, None]
+    for flow in found.levels:
+        small = F.avg_pool2d(between, between.shape[-1] // flow.shape[-1])
+        loss = loss + 0.4 * charbonnier(pulled_images(first, second, flow, when), small)
+    return loss
+
+
+def train_interpolation(store: Path, out: Path, config: InterpolateConfig, device: torch.device) -> InterpolationNet:
+    """Train on the clips in `store`; the checkpoint and the best weights so far go to `out`."""
+    torch.manual_seed(0)
+    net = InterpolationNet(config.network).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    data = Triplets(store, config.crops)
+
+    def loss_of(step: int) -> Tensor:
+        first, second, between, t = (each.to(device) for each in data.draw(step))
+        return interpolation_loss(net(first, second, t), first, second, between, t)
+
+    def validation() -> Mapping[str, float]:
+        ours, blend = [], []
+        with torch.inference_mode():
+            for first, second, between, t in data.validation():
+                first, second, between, t = (each.to(device) for each in (first, second, between, t))
+                frame = net(first, second, t).frame.clamp(0, 1).float()
+                ours.append(psnr(frame, between))
+                blend.append(psnr((first + second) / 2, between))
+        mean, base = (float(torch.cat(each).mean()) for each in (ours, blend))
+        return {"psnr": mean, "blend": base, "gain": mean - base}
+
+    def keep() -> None:
+        from ..models.interpolation.files import save_interpolation
+
+        save_interpolation(net, out / "interpolate.safetensors", {"stage": asdict(config.stage)})
+
+    run = FinishingRun("interpolate", {"net": net}, config.stage, out, device, validation=validation, keep=keep)
+    run.train(loss_of)
+    run.validate()
+    return net.eval()
