@@ -16,6 +16,7 @@ from .movie import WriteMovie
 from .sample import FilmStoryboard
 from .stages import InterpolateVideo, UpscaleVideo
 from .story import StorySplitter
+from .storyboard import CastMember, MergeStoryboards, PickShots, ReplacePrompt, StoryboardLists
 from .text import TextEncode
 from .travel import PromptTravelNode
 from .vdm import EmptyPixels, EncodeCaption, LoadVDM, SaveGif
@@ -26,6 +27,11 @@ NODES: list[type[io.ComfyNode]] = [
     LoadVideoUNet,
     LoadVAE,
     StorySplitter,
+    PickShots,
+    ReplacePrompt,
+    CastMember,
+    MergeStoryboards,
+    StoryboardLists,
     TextEncode,
     EmptyLatent,
     DDIM,

@@ -11,7 +11,7 @@ from ..diffilm_core.story import Shot
 from . import host
 from .latent import check_size, empty_clip
 from .store import open_store
-from .story import frames_of
+from .storyboard import frames_of
 from .types import CATEGORY, Storyboard
 
 

@@ -6,19 +6,15 @@ from dataclasses import replace
 
 from comfy_api.latest import io
 
-from ..diffilm_core.story import Storyboard as Board
 from ..diffilm_core.story import split_story
+from ..diffilm_core.story.edit import apply_edits
+from .storyboard import frames_of, shown
 from .types import CATEGORY, Storyboard
 
 EXAMPLE = (
     "A fox sat in the snowy forest. The fox saw a rabbit in the snow. The rabbit ran to the meadow. "
     "A bee flew over a flower in the meadow. At night an owl sat in the forest."
 )
-
-
-def frames_of(board: Board, fps: float) -> list[int]:
-    """Frames of each shot at that rate, at least one."""
-    return [max(1, round(shot.duration * fps)) for shot in board.shots]
 
 
 class StorySplitter(io.ComfyNode):
@@ -32,6 +28,7 @@ class StorySplitter(io.ComfyNode):
                 "Cuts a story into shots, a sentence each. The storyboard goes into Film Storyboard; the lists drive "
                 "any other nodes, which then run once a shot."
             ),
+            is_output_node=True,
             inputs=[
                 io.String.Input("story", multiline=True, default=EXAMPLE, tooltip="The story, in plain sentences."),
                 io.String.Input(
@@ -54,6 +51,13 @@ class StorySplitter(io.ComfyNode):
                     tooltip="Frames a second of the shots as the model makes them, before interpolation.",
                 ),
                 io.Int.Input("max_shots", default=0, min=0, max=10000, tooltip="Only the first so many shots; 0: all."),
+                io.String.Input(
+                    "edits", multiline=True, default="", optional=True,
+                    tooltip=(
+                        "What was changed by hand, as JSON; cells changed in the table on this node are written here. "
+                        'Such as [{"index": 2, "prompt": "a fox asleep"}], with index from 0.'
+                    ),
+                ),
             ],
             outputs=[
                 Storyboard.Output(display_name="storyboard", tooltip="All shots, for Film Storyboard."),
@@ -67,10 +71,11 @@ class StorySplitter(io.ComfyNode):
 
     @classmethod
     def execute(
-        cls, story: str, style: str, negative: str, seed: int, frames: int, fps: float, max_shots: int
+        cls, story: str, style: str, negative: str, seed: int, frames: int, fps: float, max_shots: int, edits: str = ""
     ) -> io.NodeOutput:
         board = split_story(story, style=style, seed=seed, frames=frames, fps=fps, max_shots=max_shots or None)
         board = replace(board, shots=tuple(replace(shot, negative=negative.strip()) for shot in board.shots))
+        board = apply_edits(board, edits)
         return io.NodeOutput(
             board,
             [shot.prompt for shot in board.shots],
@@ -78,4 +83,5 @@ class StorySplitter(io.ComfyNode):
             [shot.seed for shot in board.shots],
             frames_of(board, fps),
             board.to_json(),
+            ui=shown(board),
         )

@@ -57,7 +57,9 @@ def finish(video: tuple[str, int], x: int, y: int, movie: str) -> dict[str, Node
 
 
 def splitter(pos: tuple[int, int], size: tuple[int, int]) -> Node:
-    values = {"story": STORY, "style": "", "negative": "", "seed": 0, "frames": 16, "fps": 8.0, "max_shots": 0}
+    values = {
+        "story": STORY, "style": "", "negative": "", "seed": 0, "frames": 16, "fps": 8.0, "max_shots": 0, "edits": "",
+    }  # fmt: skip
     return Node("DiffilmStorySplitter", values, pos, size)
 
 

@@ -15,7 +15,11 @@ from nodekit import plain_schema
 
 HERE = Path(__file__).parent
 ROOT = HERE.absolute().parents[1]
-CHECKS = re.findall(r"^def (check_\w+)", (HERE / "inside.py").read_text("utf-8"), re.MULTILINE)
+CHECKS = [
+    name
+    for path in sorted(HERE.glob("inside*.py"))
+    for name in re.findall(r"^def (check_\w+)", path.read_text("utf-8"), re.MULTILINE)
+]
 SCHEMAS = json.loads((HERE / "schemas.json").read_text("utf-8"))
 
 

@@ -75,7 +75,7 @@ def test_canvas_form_is_whole(name: str) -> None:
     nodes = {node["id"]: node for node in flow["nodes"]}
     assert len(nodes) == len(flow["nodes"]) and max(nodes) <= flow["last_node_id"]
     links = {link[0]: link for link in flow["links"]}
-    assert len(links) == len(flow["links"]) and max(links) <= flow["last_link_id"]
+    assert len(links) == len(flow["links"]) and max(links, default=0) <= flow["last_link_id"]
     for number, source, slot, target, place, kind in links.values():
         assert number in nodes[source]["outputs"][slot]["links"]
         assert nodes[target]["inputs"][place]["link"] == number
