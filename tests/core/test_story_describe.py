@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from diffilm_core import DiffilmError
 from diffilm_core.frames import from_tensor
-from diffilm_core.story.describe import chosen, describe, load_captioner, merged, prose
+from diffilm_core.story import Storyboard
+from diffilm_core.story.describe import chosen, describe, load_captioner, matches, merged, prose
 
 NAMES = ("red", "green", "blue")
 
@@ -68,6 +69,15 @@ def test_chosen_frames_lie_in_the_shot(start: int, length: int, count: int) -> N
 def test_captions_as_prose() -> None:
     assert prose(["there is a fox.", "A fox", "is it night?", " "]) == "A fox. Is it night? Nothing to be seen."
     assert merged(["a dog", "a fox in snow", "a fox in the snow"]) == "a fox in snow"
+
+
+def test_a_film_is_held_against_its_story() -> None:
+    shots = [{"prompt": "the red walls", "duration": 2}, {"prompt": "a green wall"}, {"prompt": "a fox at a wall"}]
+    board = Storyboard.from_json({"version": 1, "shots": shots})
+    found = describe(film((16, 16, 16), (0, 1, 2)), Colours())
+    assert matches(found, board) == [1.0, 1.0, 0.5]
+    assert matches(describe(film((32, 32, 32), (0, 1, 2)), Colours()), board) == [1.0, 1.0, 0.5]
+    assert matches(describe(film((48,), (2,)), Colours()), board) == [0.5, 0.5, 0.5]
 
 
 def test_no_frames_are_refused() -> None:
