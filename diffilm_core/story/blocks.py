@@ -20,6 +20,7 @@ NAMED_HEADING = re.compile(
 )
 ITEM = re.compile(r"(?:[-*+•‣–—]|\d{1,3}[.)])\s+\S")
 VERSE_WIDTH = 45  # lines of a paragraph that is only narrow by its author's wish
+SHORT_LINE = 0.7  # of the widest: what a line without a mark at its end has where its author broke it
 
 
 @dataclass(frozen=True)
@@ -108,21 +109,26 @@ def _closed(line: str) -> bool:
 
 
 def _unwrap(group: list[Line]) -> list[Block]:
-    """Lines of one paragraph into blocks: a line break that a wrap at a fixed width explains is only a space."""
+    """Lines of one paragraph into blocks: a line break that a wrap explains, or a verse whose sentence goes on, is
+    only a space."""
     width = max(len(line.text) for line in group)
+    pointed = sum(line.text.rstrip(CLOSERS)[-1:] in (*ENDS, *",;:-–—") for line in group) * 2 >= len(group)
     out = [Block(group[0].start, group[0].end)]
     for line, following in itertools.pairwise(group):
-        if _is_verse(line.text, following.text, width):
+        if _is_broken(line.text, following.text, width, pointed):
             out.append(Block(following.start, following.end))
         else:
             out[-1] = Block(out[-1].start, following.end)
     return out
 
 
-def _is_verse(line: str, following: str, width: int) -> bool:
-    """The author broke the line: the next word starts anew though it would have fitted."""
+def _is_broken(line: str, following: str, width: int, pointed: bool) -> bool:
+    """The author broke the line: the next word starts anew though it would have fitted. pointed: most lines of the
+    paragraph end in a mark, so that one without goes on."""
     start = clean_sentence(following)[:1].lstrip("\"'")
     if start.islower() or line[-1] in ",;:-–—":
         return False
+    if width < VERSE_WIDTH:
+        return not pointed or _closed(line)
     room = len(line) + 1 + len(following.split()[0]) <= width
-    return room or width < VERSE_WIDTH
+    return room and (_closed(line) or len(line) < SHORT_LINE * width)

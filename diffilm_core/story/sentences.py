@@ -13,20 +13,18 @@ from .clean import has_words, word_count
 MAX_WORDS = 40
 MAX_CHARACTERS = 400
 FAR_TOO_LONG = 500  # words: no sentence, but a text without full stops
-QUOTE = 240  # characters of a quotation or a bracket that is kept in one sentence
 
 
 def _words(line: str) -> frozenset[str]:
     return frozenset(line.split())
 
 
-END = re.compile(rf"[{re.escape(ENDS)}]+[{re.escape(CLOSERS)}]*")
+END = re.compile(
+    rf"[{re.escape(ENDS)}]+[{re.escape(CLOSERS)}]*"
+    rf"|(?:--|[—–])(?:['’]|[\"”])(?=\s+[A-Z])"  # speech that breaks off
+)
 FULL_WIDTH = "。！？｡"
 OPENERS = "\"'“‘«([「『*_¿¡—–-"
-QUOTED = re.compile(
-    rf"“[^“”]{{1,{QUOTE}}}”|«[^«»]{{1,{QUOTE}}}»|「[^「」]{{1,{QUOTE}}}」|\([^()]{{1,{QUOTE}}}\)"
-    rf'|(?<![^\s(\[—–-])"[^"]{{1,{QUOTE}}}"'
-)
 BEFORE_NAME = _words(
     "mr mrs ms dr prof st mt capt lt col gen sgt rev hon fr messrs mme mlle gov sen rep pres e.g i.e cf vs viz"
 )
@@ -48,7 +46,7 @@ CUTS = (
 
 @dataclass(frozen=True)
 class Sentence:
-    """Characters [start, end) of the story: a sentence, a part of a long one, a heading or a scene break.
+    """Characters [start, end) of the story: a sentence, a heading or a scene break.
     block: number of the paragraph that it is in."""
 
     start: int
@@ -58,17 +56,6 @@ class Sentence:
 
 
 def sentences(story: str) -> list[Sentence]:
-    """Those of `whole_sentences`, the long ones cut at their clauses."""
-    return [
-        Sentence(start, end, piece.kind, piece.block)
-        for piece in whole_sentences(story)
-        for start, end in (
-            shorten(story, piece.start, piece.end) if piece.kind == "text" else [(piece.start, piece.end)]
-        )
-    ]
-
-
-def whole_sentences(story: str) -> list[Sentence]:
     """In order; together they hold every character that is not white space, each once."""
     out: list[Sentence] = []
     for number, block in enumerate(blocks(story)):
@@ -96,26 +83,19 @@ def _cut(story: str, start: int, end: int, cuts: list[int]) -> list[tuple[int, i
 
 def _ends(block: str) -> list[int]:
     """Offsets behind each sentence of the block but the last."""
-    inside = [(match.start(), match.end()) for match in QUOTED.finditer(block)]
-    ends = []
-    current = 0
-    for match in END.finditer(block):
-        while current < len(inside) and inside[current][1] < match.end():
-            current += 1
-        if current < len(inside) and inside[current][0] < match.start() and match.end() < inside[current][1]:
-            continue
-        if match.end() < len(block) and _ends_here(block, match):
-            ends.append(match.end())
-    return ends
+    found = [match for match in END.finditer(block) if match.end() < len(block)]
+    return [match.end() for match in found if _ends_here(block, match)]
 
 
 def _ends_here(block: str, match: re.Match[str]) -> bool:
     mark = match.group().rstrip(CLOSERS)
-    if mark[-1] in FULL_WIDTH:
+    if mark[-1] in FULL_WIDTH or mark[-1] not in ENDS:
         return True
     at = match.end()
     rest = block[at : at + 80].lstrip()
     following = rest.lstrip(OPENERS + " ")
+    if mark == "." and re.match(r"(?:--|—)[\"'“‘]?[A-Z]", block[at : at + 4]):
+        return block[match.start() - 2 : match.start()].islower()  # "They were gone.--She sighed."
     if not block[at].isspace():
         # "the forest.The owl": a space was forgotten. "3.14", "example.com": it was not.
         return block[max(0, match.start() - 1) : match.start()].islower() and bool(

