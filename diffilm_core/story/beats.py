@@ -37,11 +37,13 @@ class Piece:
 
 @dataclass
 class Beat:
-    """Pieces that one shot shows. start may lie before the first piece, where a heading belongs to the shot."""
+    """Pieces that one shot shows. start may lie before the first piece, where a heading belongs to the shot.
+    verbatim: its words are a prompt as they stand."""
 
     start: int
     end: int
     pieces: list[Piece] = field(default_factory=list)
+    verbatim: bool = False
 
     @property
     def words(self) -> int:

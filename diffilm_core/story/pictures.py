@@ -29,6 +29,8 @@ class Pictures:
 
     def of(self, beat: Beat, words: str, camera: str, style: str) -> Picture:
         """words: the beat's own, cleaned; they are its picture where nothing in it was understood."""
+        if beat.verbatim:
+            return Picture(acts=(self._told(beat, words, {}),), camera=camera, style=style)
         lead = beat.pieces[0].sentence
         cast = dict.fromkeys(who for piece in beat.pieces for who in piece.cast)
         figures = {who: self.figure(who, beat.start) for who in cast if who in self.members}
