@@ -1,0 +1,1 @@
+"""How near two films are: PSNR, SSIM, LPIPS, flicker."""

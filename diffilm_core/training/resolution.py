@@ -1,0 +1,147 @@
+"""Training of the two super-resolution layers together: clean and damaged pairs to a loss, and their validation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from einops import rearrange
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ..models.upscaling.net import Doubler, twice
+from .clips import LENGTH, read_part
+from .degrade import Clip, read_pairs
+
+Perceptual = Callable[[Tensor, Tensor], Tensor]
+"""Two batches `(b, 3, h, w)` in [0, 1] to a scalar distance, LPIPS for one."""
+
+
+@dataclass(frozen=True)
+class PairSource:
+    """In memory: `strengths` (n,), `small` windows (n, t, s, s, 3), `large` (n, 256, 256, 3), their middle frames."""
+
+    scale: int
+    strengths: NDArray[np.float32]
+    small: Clip
+    large: Clip
+
+
+def open_pairs(
+    store: Path, pairs: Path, part: str, kind: str, scale: int, every: int, radius: int, *, validation: bool = False
+) -> PairSource:
+    """Pairs written by `write_pairs(..., every=every)`, only those kept for validation, or only the others."""
+    rows, large = read_part(store, part)
+    strengths, small = read_pairs(pairs, part, kind, scale)
+    middle = LENGTH // 2
+    kept = np.flatnonzero(rows["validation"][::every][: len(small)] == validation)
+    window = np.stack([small[row, middle - radius : middle + radius + 1] for row in kept])
+    return PairSource(scale, strengths[kept], window, np.stack([large[row * every, middle] for row in kept]))
+
+
+class ResolutionTask:
+    """`loss(step)` draws a batch of its own. `first` sees 2 * radius + 1 frames; `second` what `first` made.
+
+    A share of `native` of the steps trains `first` alone on films halved once. Clean pictures are judged by
+    Charbonnier alone; damaged ones also by `perceptual` where there is one, every `pause` steps.
+    """
+
+    def __init__(
+        self,
+        first: Doubler,
+        second: Doubler,
+        quarter: Sequence[tuple[PairSource, float]],
+        half: Sequence[tuple[PairSource, float]],
+        *,
+        batch: int = 16,
+        side: int = 128,
+        native: float = 0.15,
+        perceptual: Perceptual | None = None,
+        pause: int = 2,
+        weight: float = 0.1,
+        seed: int = 0,
+    ) -> None:
+        self.first, self.second = first, second
+        self.quarter, self.half = quarter, half
+        self.batch, self.side, self.native = batch, side, native
+        self.perceptual, self.pause, self.weight, self.seed = perceptual, pause, weight, seed
+
+    def loss(self, step: int) -> Tensor:
+        rng = np.random.default_rng([self.seed, step])
+        if self.half and rng.random() < self.native:
+            window, truth, strength = draw_batch(self.half, self.batch // 2, self.side, rng)
+            made = self.first(window, strength)
+            return charbonnier(made, truth) + self.seen(made, truth, strength, step)
+        window, truth, strength = draw_batch(self.quarter, self.batch, self.side, rng)
+        middle = self.first(window, strength)
+        made = self.second(middle[:, None], strength)
+        size = (truth.shape[-2] // 2, truth.shape[-1] // 2)
+        half = F.interpolate(truth, size, mode="bicubic", antialias=True, align_corners=False)
+        return charbonnier(made, truth) + 0.5 * charbonnier(middle, half) + self.seen(made, truth, strength, step)
+
+    def seen(self, made: Tensor, truth: Tensor, strength: Tensor, step: int) -> Tensor:
+        """The perceptual term of up to 4 of the damaged ones, over a quarter of their pixels."""
+        marred = torch.nonzero(strength > 0)[:4, 0]
+        if self.perceptual is None or step % self.pause or not len(marred):
+            return made.new_zeros(())
+        side = truth.shape[-1] // 4
+        area = (marred, slice(None), slice(side, 3 * side), slice(side, 3 * side))
+        return self.weight * self.perceptual(made.float().clamp(0, 1)[area], truth[area])
+
+
+def draw_batch(
+    sources: Sequence[tuple[PairSource, float]], count: int, side: int, rng: np.random.Generator
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Windows `(b, t, 3, s, s)`, truths `(b, 3, side, side)` of their middles, strengths `(b,)`.
+
+    sources: with the share of the batch that each gives. Random places, mirrored, turned and reversed in time.
+    """
+    shares = np.array([share for _, share in sources])
+    windows, truths, strengths = [], [], []
+    for pick in rng.choice(len(sources), count, p=shares / shares.sum()):
+        source = sources[pick][0]
+        row = int(rng.integers(len(source.small)))
+        small = side // source.scale
+        y, x = rng.integers(0, source.small.shape[2] - small + 1, 2)
+        window = source.small[row, :, y : y + small, x : x + small]
+        y, x = y * source.scale, x * source.scale
+        truth = source.large[row, y : y + side, x : x + side]
+        order = rng.integers(0, 2, 4)
+        window = window[:: 1 - 2 * order[0], :: 1 - 2 * order[1], :: 1 - 2 * order[2]]
+        truth = truth[:: 1 - 2 * order[1], :: 1 - 2 * order[2]]
+        if order[3]:
+            window, truth = window.transpose(0, 2, 1, 3), truth.transpose(1, 0, 2)
+        windows.append(window)
+        truths.append(truth)
+        strengths.append(source.strengths[row])
+    return (
+        rearrange(torch.from_numpy(np.stack(windows)), "b t h w c -> b t c h w").float() / 255,
+        rearrange(torch.from_numpy(np.stack(truths)), "b h w c -> b c h w").float() / 255,
+        torch.tensor(np.array(strengths), dtype=torch.float32),
+    )
+
+
+def charbonnier(a: Tensor, b: Tensor, eps: float = 1e-3) -> Tensor:
+    """Mean of sqrt(d^2 + eps^2), in float32 (Lai et al. 2017)."""
+    return ((a.float() - b) ** 2 + eps**2).sqrt().mean()
+
+
+@torch.no_grad()
+def validate(first: Doubler, second: Doubler, source: PairSource, strength: float | None = None) -> dict[str, float]:
+    """Mean PSNR in dB over a source's middle frames, ours (`first`, for a scale of 4 then `second`) and bicubic."""
+    found: dict[str, list[float]] = {"ours": [], "bicubic": []}
+    for window, picture, own in zip(source.small, source.large, source.strengths, strict=True):
+        frames = rearrange(torch.from_numpy(window), "t h w c -> 1 t c h w").float() / 255
+        truth = rearrange(torch.from_numpy(picture), "h w c -> 1 c h w").float() / 255
+        level = torch.tensor([own if strength is None else strength], dtype=torch.float32)
+        made, plain = first(frames, level), twice(frames[:, first.config.radius])
+        if source.scale == 4:
+            made, plain = second(made[:, None], level), twice(plain)
+        for name, image in (("ours", made), ("bicubic", plain)):
+            error = float(F.mse_loss(image.float().clamp(0, 1), truth))
+            found[name].append(-10 * np.log10(max(error, 1e-10)))
+    return {name: round(float(np.mean(values)), 3) for name, values in found.items()}
