@@ -23,6 +23,7 @@ from .loop import Run
 
 log = logging.getLogger(__name__)
 PARTS = {"film": 0.85, "emoji": 0.15}
+MOST_PAN = 40
 Validation = Callable[[], Mapping[str, float]]
 
 
@@ -109,7 +110,7 @@ class InterpolateConfig:
 
     network: InterpolationConfig = field(default_factory=InterpolationConfig)
     stage: StageConfig = field(
-        default_factory=lambda: StageConfig(steps=20_000, batch=8, lr=5e-4, warmup=150, ema=0.998, weight_decay=1e-4)
+        default_factory=lambda: StageConfig(steps=20_000, batch=8, lr=6e-4, warmup=150, ema=0.998, weight_decay=1e-4)
     )
     crops: tuple[Crops, ...] = (Crops(128, 8, 0.75), Crops(192, 4, 0.25))
 
@@ -149,8 +150,8 @@ class Triplets:
             frames = [first, first + gap, first + 2 * gap]
         else:
             frames = sorted(rng.choice(LENGTH, 3, replace=False).tolist())
-        y, x = rng.integers(0, SIDE - side + 1, 2)
-        cut = np.stack([clip[f, y : y + side, x : x + side] for f in frames])
+        pans = [_pan(rng, SIDE - side, frames) for _ in "yx"]
+        cut = np.stack([clip[f, y : y + side, x : x + side] for f, y, x in zip(frames, *pans, strict=True)])
         if rng.random() < 0.5:
             cut, frames = cut[::-1], [-f for f in frames[::-1]]
         for axis in (1, 2):
@@ -166,6 +167,17 @@ class Triplets:
         for part in np.array_split(chosen, math.ceil(len(chosen) / 4)):
             clips = np.stack([pixels[i][[2, 3, 4], :side, :side] for i in part], 1)
             yield *_pictures(clips), torch.full((len(part),), 0.5)
+
+
+def _pan(rng: np.random.Generator, room: int, frames: Sequence[int]) -> list[int]:
+    """Where to cut each frame along one axis: half of the time a steady pan of whole pixels, which every frame between
+    shows exactly, up to 40 pixels in all."""
+    first, last = frames[0], frames[-1]
+    most = min(MOST_PAN, room) // (last - first)
+    speed = int(rng.integers(-most, most + 1)) if rng.random() < 0.5 else 0
+    way = speed * (last - first)
+    start = int(rng.integers(max(0, -way), room + 1 - max(0, way)))
+    return [start + speed * (f - first) for f in frames]
 
 
 def _pictures(frames: NDArray[np.uint8]) -> tuple[Tensor, Tensor, Tensor]:

@@ -24,6 +24,18 @@ def warp(image: Tensor, flow: Tensor) -> Tensor:
     return out.to(image.dtype)
 
 
+def warp_corners(image: Tensor, flow: Tensor) -> Tensor:
+    """The same as the RIFE family computes it: corner pixels at -1 and 1."""
+    height, width = image.shape[-2:]
+    with torch.autocast(image.device.type, enabled=False):
+        flow = flow.float()
+        x = torch.linspace(-1, 1, width, device=flow.device)
+        y = torch.linspace(-1, 1, height, device=flow.device)[:, None]
+        grid = torch.stack([x + flow[:, 0] / ((width - 1) / 2), y + flow[:, 1] / ((height - 1) / 2)], -1)
+        out = F.grid_sample(image.float(), grid, padding_mode="border", align_corners=True)
+    return out.to(image.dtype)
+
+
 class _Correlation(torch.autograd.Function):
     """Keeps its two inputs alone for the backward pass, where autograd would keep one product for every shift."""
 
