@@ -36,7 +36,7 @@ def matrix_rate() -> float:
 def stage_functions(args: argparse.Namespace, folder: Path) -> dict[str, Callable[[], object]]:
     """What each stage does; a stage reads what the one before it left in `folder`."""
     from diffilm_core.bundle import load_model
-    from diffilm_core.frames import decode, interpolate_blend, upscale_bicubic, write
+    from diffilm_core.frames import decode, interpolate, upscale, write
     from diffilm_core.movie import parse_size
     from diffilm_core.sampling.run import sample_clip
 
@@ -79,9 +79,9 @@ def stage_functions(args: argparse.Namespace, folder: Path) -> dict[str, Callabl
         "text": text,
         "sample": sample,
         "decode": lambda: drain(stream()),
-        "interpolate": lambda: drain(interpolate_blend(stream(), d.fps * 2)),
-        "upscale": lambda: drain(upscale_bicubic(stream(), scale=2)),
-        "write": lambda: write(upscale_bicubic(interpolate_blend(stream(), d.fps * 2), scale=2), folder / "shot.mp4"),
+        "interpolate": lambda: drain(interpolate(stream(), d.fps * 2)),
+        "upscale": lambda: drain(upscale(stream(), scale=2)),
+        "write": lambda: write(upscale(interpolate(stream(), d.fps * 2), scale=2), folder / "shot.mp4"),
     }
 
 

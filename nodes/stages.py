@@ -35,7 +35,7 @@ class InterpolateVideo(io.ComfyNode):
 
     @classmethod
     def execute(cls, video: Any, fps: float, method: str) -> io.NodeOutput:
-        stream = frames.interpolate_blend(stream_of(video), fps)
+        stream = frames.interpolate(stream_of(video), fps)
         return io.NodeOutput(StreamVideo(stream, derived_key(key_of(video), "interpolate", method, fps)))
 
 
@@ -68,5 +68,5 @@ class UpscaleVideo(io.ComfyNode):
         if bool(width) != bool(height):
             raise DiffilmError(f"upscale to {width}x{height}: expected both or neither; set the other one or use scale")
         wanted: dict[str, Any] = {"size": (width, height)} if width else {"scale": scale}
-        stream = frames.upscale_bicubic(stream_of(video), **wanted)
+        stream = frames.upscale(stream_of(video), **wanted)
         return io.NodeOutput(StreamVideo(stream, derived_key(key_of(video), "upscale", method, wanted)))

@@ -3,20 +3,23 @@
 from ..atomic import written_whole
 from .audio import Audio, AudioStream, open_audio, read_audio
 from .decode import decode
-from .interpolate import interpolate_blend
+from .fit import Fit, OutOfMemory
+from .interpolate import interpolate
 from .join import concat_files
 from .mix import Track, mix
 from .output import check_output
 from .read import read, read_metadata
 from .spool import spool
 from .stream import FrameStream, as_fps, concat, frame_hashes, from_tensor, to_uint8
-from .upscale import upscale_bicubic
+from .upscale import upscale
 from .write import write
 
 __all__ = [
     "Audio",
     "AudioStream",
+    "Fit",
     "FrameStream",
+    "OutOfMemory",
     "Track",
     "as_fps",
     "check_output",
@@ -25,7 +28,7 @@ __all__ = [
     "decode",
     "frame_hashes",
     "from_tensor",
-    "interpolate_blend",
+    "interpolate",
     "mix",
     "open_audio",
     "read",
@@ -33,7 +36,7 @@ __all__ = [
     "read_metadata",
     "spool",
     "to_uint8",
-    "upscale_bicubic",
+    "upscale",
     "write",
     "written_whole",
 ]

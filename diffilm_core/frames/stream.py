@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 CHUNK = 8
 """Frames that a stage yields at a time when nobody says otherwise."""
+CHUNK_BYTES = 64 * 2**20
+"""What such a chunk holds at most, if more than one frame."""
 
 
 def as_fps(value: int | float | str | Fraction) -> Fraction:
@@ -142,6 +144,12 @@ def regroup(chunks: Iterable[Tensor], size: int) -> Iterator[Tensor]:
             count += chunk.shape[0]
     if held:
         yield torch.cat(held) if len(held) > 1 else held[0]
+
+
+def stacked(frames: Iterable[Tensor], width: int, height: int) -> Iterator[Tensor]:
+    """Frames `(h, w, 3)` of that size in chunks `(t, h, w, 3)` of at most `CHUNK` frames and `CHUNK_BYTES`."""
+    size = max(1, min(CHUNK, CHUNK_BYTES // (12 * width * height)))
+    return regroup((frame[None] for frame in frames), size)
 
 
 def from_tensor(frames: Tensor, fps: int | float | str | Fraction, *, cuts: Iterable[int] = ()) -> FrameStream:

@@ -14,7 +14,8 @@ from torch import Tensor
 
 from .. import __version__
 from ..errors import DiffilmError
-from ..frames import check_output, decode, read_audio, upscale_bicubic, write
+from ..frames import check_output, decode, read_audio, write
+from ..frames import upscale as enlarge
 from ..frames.progress import Progress
 from ..movie.sample import SampleSettings, Size, check_settings
 from ..movie.store import ShotStore, digest_key, movie_folder
@@ -118,7 +119,7 @@ def make_walk(
     latents = _sampled(sampler, list(walk.steps(times)), batch, store, progress)
     stream = decode(loaded.vae, latents, walk.fps)
     if upscale not in (None, 1):
-        stream = upscale_bicubic(stream, scale=upscale)
+        stream = enlarge(stream, scale=upscale)
     about = {"diffilm": __version__, "walk": {**asdict(walk), "fps": str(walk.fps)}, "model": loaded.fingerprint}
     metadata = {"title": " / ".join(walk.prompts), "comment": about}
     return write(stream, target, progress=progress, crf=crf, metadata=metadata, audio=heard)

@@ -20,9 +20,9 @@ from diffilm_core.frames import (
     decode,
     frame_hashes,
     from_tensor,
-    interpolate_blend,
+    interpolate,
     spool,
-    upscale_bicubic,
+    upscale,
 )
 
 
@@ -88,7 +88,7 @@ def test_decode_gives_the_decoders_pixels() -> None:
 def test_blend_never_mixes_two_shots(lengths: list[int], source: Fraction, target: Fraction, chunk: int) -> None:
     shots = [from_tensor(torch.full((n, 2, 2, 3), float(i) / 4), source) for i, n in enumerate(lengths)]
     film = concat(shots)
-    out = interpolate_blend(film.rechunk(chunk), target)
+    out = interpolate(film.rechunk(chunk), target)
     values = [v for part in out for v in part[:, 0, 0, 0].tolist()]
     assert len(values) == out.frames
     assert set(values) <= {i / 4 for i in range(len(lengths))}
@@ -102,13 +102,13 @@ def test_blend_never_mixes_two_shots(lengths: list[int], source: Fraction, targe
 def test_blend_is_the_weighted_mean_at_the_right_time(frames: int, target: int, chunk: int) -> None:
     film = clip(frames)
     pixels = film.collect().double()
-    out = interpolate_blend(film.rechunk(chunk), target)
+    out = interpolate(film.rechunk(chunk), target)
     for k, frame in enumerate(out.collect()):
         at = Fraction(k * 8, target)
         low, weight = int(at), float(at - int(at))
         high = min(low + 1, frames - 1)
         assert torch.allclose(frame.double(), pixels[low] * (1 - weight) + pixels[high] * weight, atol=1e-6)
-    assert frame_hashes(out) == frame_hashes(interpolate_blend(film, target))
+    assert frame_hashes(out) == frame_hashes(interpolate(film, target))
     if target == 16:
         assert torch.equal(out.collect()[::2], film.collect())
         assert torch.equal(out.collect()[-1], film.collect()[-1])
@@ -118,12 +118,12 @@ def test_bicubic_is_torchs_antialiased_one_clamped_and_knows_no_chunks() -> None
     film = clip(7, size=(12, 10))
     steps = (film.collect() > 0.5).float()
     sharp = from_tensor(steps, 8)
-    out = upscale_bicubic(sharp, 1.7)
+    out = upscale(sharp, 1.7)
     assert (out.width, out.height) == (20, 17)
     want = torch.nn.functional.interpolate(steps.permute(0, 3, 1, 2), (17, 20), mode="bicubic", antialias=True)
     assert want.max() > 1
     assert torch.allclose(out.collect(), want.clamp(0, 1).permute(0, 2, 3, 1), atol=1e-6)
-    assert torch.equal(out.collect(), upscale_bicubic(sharp.rechunk(2), size=(20, 17)).collect())
+    assert torch.equal(out.collect(), upscale(sharp.rechunk(2), size=(20, 17)).collect())
 
 
 @settings(max_examples=8, deadline=None)
@@ -134,7 +134,7 @@ def test_the_whole_chain_is_the_same_at_any_chunk(chunk: int) -> None:
 
     def chain(size: int | None) -> list[str]:
         shots = [decode(vae, latents, 8, chunk=size), decode(vae, latents.flip(1), 8, chunk=size)]
-        return frame_hashes(upscale_bicubic(interpolate_blend(concat(shots), 20), 2))
+        return frame_hashes(upscale(interpolate(concat(shots), 20), 2))
 
     assert chain(chunk) == chain(None)
 
