@@ -40,7 +40,7 @@ class FinishingRun(Run):
         *,
         validation: Validation,
         keep: Callable[[], object],
-        validate_seconds: float = 300.0,
+        validate_seconds: float = 240.0,
     ) -> None:
         super().__init__(name, modules, config, folder, device)
         self.validation, self.keep, self.validate_seconds = validation, keep, validate_seconds
@@ -110,7 +110,7 @@ class InterpolateConfig:
 
     network: InterpolationConfig = field(default_factory=InterpolationConfig)
     stage: StageConfig = field(
-        default_factory=lambda: StageConfig(steps=20_000, batch=8, lr=6e-4, warmup=150, ema=0.998, weight_decay=1e-4)
+        default_factory=lambda: StageConfig(steps=20_000, batch=8, lr=6e-4, warmup=100, ema=0.997, weight_decay=1e-4)
     )
     crops: tuple[Crops, ...] = (Crops(128, 8, 0.75), Crops(192, 4, 0.25))
 

@@ -3,7 +3,7 @@
 One set of weights serves every level of the image pyramid, so the reach grows with the number of levels, which the
 frame's size decides. In idea after SPyNet (Ranjan & Black 2017: residual flow over a pyramid), PWC-Net (Sun et al.
 2018: warped features and a local correlation) and UPR-Net (Jin et al. 2023: one recurrent level, motion to the frame
-between). An untrained network gives exactly the blend (1 - t) a + t b.
+between). An untrained network follows the motion that matching finds, and blends; of equal frames it returns the frame.
 """
 
 from __future__ import annotations
@@ -23,14 +23,15 @@ MAX_LEVELS = 6
 @dataclass(frozen=True)
 class InterpolationConfig:
     """Channels: `half` and `quarter` of the features at those sizes, `width` of the motion layers, `hidden` handed from
-    level to level, `synthesis` of the last stage; `match` of the correlation and its `radius` in cells of a quarter."""
+    level to level, `synthesis` of the last stage; how many of the quarter's channels are matched, `match`, and how far,
+    `radius`, in cells of a quarter."""
 
     half: int = 24
     quarter: int = 48
     width: int = 96
     hidden: int = 48
     synthesis: int = 48
-    match: int = 24
+    match: int = 32
     radius: int = 3
 
 
@@ -95,31 +96,64 @@ class Encoder(nn.Module):
         return half, self.at_quarter(half)
 
 
+class Matching(nn.Module):
+    """Where each cell of one frame's features is found in the other's: the mean of the shifts within reach, each weighted
+    by how like the features are there (soft argmax over the correlation, as in GMFlow, Xu et al. 2022, but local).
+
+    It needs no training to point the right way, which is what lets the rest learn quickly.
+    """
+
+    shifts: Tensor
+
+    def __init__(self, config: InterpolationConfig) -> None:
+        super().__init__()
+        self.channels, self.radius = config.match, config.radius
+        self.sharpness = nn.Parameter(torch.tensor(math.log(40.0)))
+        line = torch.arange(-config.radius, config.radius + 1, dtype=torch.float32)
+        shifts = torch.stack(torch.meshgrid(line, line, indexing="ij")[::-1]).flatten(1)
+        self.register_buffer("shifts", shifts, persistent=False)
+
+    def forward(self, a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
+        """Features (b, c, h, w) twice -> shift (b, 2, h, w) in cells, and the likeness of every shift, (b, n, h, w)."""
+        a, b = (self._detail(x[:, : self.channels].float()) for x in (a, b))
+        alike = correlation(a, b, self.radius) * self.channels
+        alike = F.avg_pool2d(alike, 3, 1, 1, count_include_pad=False)
+        weight = torch.softmax(alike * self.sharpness.exp(), 1)
+        return torch.einsum("bnhw,dn->bdhw", weight, self.shifts), alike
+
+    @staticmethod
+    def _detail(x: Tensor) -> Tensor:
+        """Each cell's difference from its surroundings, of length 1."""
+        x = x - F.avg_pool2d(x, 9, 1, 4, count_include_pad=False)
+        return x * torch.rsqrt(x.square().sum(1, keepdim=True) + 1e-5)
+
+
 class MotionLevel(nn.Module):
     """One level: both frames' features at a quarter, looked up where the flow so far points, to a better flow."""
 
     def __init__(self, config: InterpolationConfig) -> None:
         super().__init__()
-        self.config = config
-        inner = 2 * config.quarter + (2 * config.radius + 1) ** 2 + 4 + 1 + config.hidden
+        self.matching = Matching(config)
+        inner = 2 * config.quarter + (2 * config.radius + 1) ** 2 + 2 + 4 + 1 + config.hidden
         width = config.width
-        self.match = nn.Conv2d(config.quarter, config.match, 1)
         self.enter = _conv(inner, width)
         self.body = nn.ModuleList([_conv(width, width) for _ in range(3)])
         self.hidden = _conv(width, config.hidden)
-        self.flow = _zero(nn.Conv2d(config.hidden, 4, 3, 1, 1))
+        self.flow = _zero(nn.Conv2d(config.hidden, 5, 3, 1, 1))
 
     def forward(self, a: Tensor, b: Tensor, motion: Motion, t: Tensor) -> Motion:
         flow = motion.flow
         a = warp(a, flow[:, :2] * t)
         b = warp(b, flow[:, 2:] * (1 - t))
-        match = F.leaky_relu(correlation(self.match(a), self.match(b), self.config.radius), 0.1)
+        shift, alike = self.matching(a, b)
         plane = t.expand(-1, 1, *flow.shape[-2:])
-        x = self.enter(_joined(a, b, match, flow / 8, plane, motion.hidden))
+        x = self.enter(_joined(a, b, alike, shift, flow / 8, plane, motion.hidden))
         for layer in self.body:
             x = x + layer(x)
         hidden = self.hidden(x)
-        return Motion(flow + self.flow(hidden).float() * 4, hidden)
+        out = self.flow(hidden).float()
+        matched = torch.cat([-shift, shift], 1) * torch.sigmoid(out[:, 4:] * 4 + 2)
+        return Motion(flow + matched + out[:, :4] * 4, hidden)
 
 
 class Refinement(nn.Module):
