@@ -22,6 +22,12 @@ def _sections() -> dict[str, frozenset[str]]:
     return {key: frozenset(words) for key, words in out.items()}
 
 
+def these(text: str) -> frozenset[str]:
+    """The words of a line."""
+    return frozenset(text.split())
+
+
+@lru_cache(maxsize=256)
 def words(*names: str) -> frozenset[str]:
     """The words of these sections; "person" stands for "person.m", "person.f" and "person.n" too."""
     sections = _sections()

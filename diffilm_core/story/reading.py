@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from .blocks import Kind
+from .cast import Entity, identifier
+from .coreference import Resolver, gender_votes
+from .dialogue import mark_quotations, quotations, single_quoted
+from .entities import Names, Noun, nouns
+from .parse import Token, parse
+from .read import check_text
+from .sentences import Sentence, sentences
+from .setting import Setting
 from .storyboard import CastMember
 
 MentionKind = Literal["name", "pronoun", "description", "speaker"]
@@ -93,7 +103,133 @@ class Reading:
 
 
 def read(text: str) -> Reading:
-    """The sentences alone: nobody is known yet."""
-    from .sentences import sentences
+    """Read a story; the same text gives the same reading, in time and memory linear in its length.
 
-    return Reading(text, tuple(SentenceReading((piece.start, piece.end), piece.kind) for piece in sentences(text)))
+    Raises DiffilmError: blank or not text; spaCy or its English model is not installed.
+    """
+    check_text(text, "story")
+    pieces = sentences(text)
+    names = Names()
+    single = single_quoted(text)
+    paragraphs = [_Paragraph(tokens) for tokens in parse(text, pieces) if tokens]
+    for paragraph in paragraphs:
+        paragraph.quote(text, single)
+        names.learn(paragraph.tokens, text)
+    for paragraph in paragraphs:
+        paragraph.nouns = nouns(paragraph.tokens, text, names)
+    resolver = Resolver(gender_votes([paragraph.nouns for paragraph in paragraphs]))
+    for paragraph in paragraphs:
+        paragraph.speakers = resolver.read(
+            paragraph.tokens, paragraph.nouns, paragraph.open_end, paragraph.starts_spoken
+        )
+    return _assemble(text, pieces, paragraphs, resolver.registry.entities)
+
+
+class _Paragraph:
+    def __init__(self, tokens: list[Token]) -> None:
+        self.tokens = tokens
+        self.nouns: list[Noun] = []
+        self.speakers: dict[int, Entity] = {}
+        self.open_end = self.starts_spoken = False
+
+    def quote(self, text: str, single: bool) -> None:
+        start, end = self.tokens[0].start, self.tokens[-1].end
+        spans = quotations(text, start, end, single)
+        mark_quotations(self.tokens, spans)
+        self.starts_spoken = bool(spans) and spans[0][0] == start
+        self.open_end = bool(spans) and spans[-1][1] == end and text[end - 1] not in "\"'”’»"
+
+
+def _assemble(
+    text: str, pieces: Sequence[Sentence], paragraphs: Sequence[_Paragraph], entities: Sequence[Entity]
+) -> Reading:
+    found = {entity: member for entity, member in _cast(entities)}
+    by_sentence: dict[int, tuple[_Paragraph, list[Token]]] = {}
+    for paragraph in paragraphs:
+        for token in paragraph.tokens:
+            by_sentence.setdefault(token.sentence, (paragraph, []))[1].append(token)
+    setting = Setting()
+    scene = 0
+    out: list[SentenceReading] = []
+    for number, piece in enumerate(pieces):
+        span = (piece.start, piece.end)
+        if number not in by_sentence:
+            if piece.kind != "text":
+                setting.reset()
+                scene += bool(out) and out[-1].kind == "text"
+            out.append(SentenceReading(span, piece.kind, scene=scene))
+            continue
+        paragraph, tokens = by_sentence[number]
+        inside = [noun for noun in paragraph.nouns if noun.sentence == number]
+        setting.read(paragraph.tokens, inside)
+        speaker = next((paragraph.speakers[t.quote] for t in tokens if t.quote in paragraph.speakers), None)
+        speaking = found[speaker].id if speaker in found else ""
+        mentions = _mentions(tokens, inside, found, speaking)
+        seen = dict.fromkeys(i for m in mentions if m.visible for i in [m.member] if i)
+        out.append(
+            SentenceReading(
+                span, piece.kind, tuple(mentions), (), tuple(seen), setting.place, setting.time, setting.weather,
+                setting.place_changed, setting.time_changed, setting.weather_changed, setting.time_lapse, speaking,
+                scene, setting.flashback,
+            )
+        )  # fmt: skip
+    return Reading(text, tuple(out), tuple(found.values()), {})
+
+
+def _mentions(
+    tokens: Sequence[Token], inside: Sequence[Noun], found: dict[Entity, CastMember], speaking: str
+) -> list[Mention]:
+    out = []
+    for noun in inside:
+        members = dict.fromkeys(m for e in noun.entities for m in (e.members or (e,)))
+        ids = [found[entity].id for entity in members if entity in found]
+        for i in ids or ([""] if noun.kind == "pronoun" else []):
+            out.append(Mention((noun.start, noun.end), i, noun.kind, noun.visible and bool(i)))
+    if speaking:
+        spoken = [token for token in tokens if token.quote >= 0]
+        out.append(Mention((spoken[0].start, spoken[-1].end), speaking, "speaker"))
+    return out
+
+
+def _cast(entities: Sequence[Entity]) -> Iterator[tuple[Entity, CastMember]]:
+    taken: set[str] = set()
+    for entity in entities:
+        if not in_cast(entity):
+            continue
+        called = list(dict.fromkeys(noun.text for noun in entity.nouns if noun.kind != "pronoun"))
+        named = [noun.text for noun in entity.nouns if noun.kind == "name"]
+        name = max(named, key=lambda n: (named.count(n), -named.index(n))) if named else (called[0] if called else "I")
+        pronoun = {"m": "he", "f": "she"}.get(
+            entity.gender.replace("n", ""), "it" if entity.animacy != "person" else "they"
+        )
+        yield (
+            entity,
+            CastMember(
+                id=identifier(name, taken),
+                name=name,
+                aliases=tuple(alias for alias in called if alias != name)[:12],
+                kind=entity.animacy or "thing",
+                pronouns="they" if entity.plural else pronoun,
+            ),
+        )
+
+
+def in_cast(entity: Entity) -> bool:
+    """Whether an entity takes part in the story, and is not only named in it."""
+    shown = [noun for noun in entity.nouns if noun.visible]
+    if entity.animacy in ("place", "time"):
+        return entity.acts > 2
+    if entity.animacy == "thing":
+        return entity.acts > 1 and entity.acts * 3 >= len(entity.nouns)
+    if not shown and not entity.acts:
+        return False
+    if entity.proper or entity.acts:
+        return True
+    if entity.lemma in ("everybody", "everyone", "others", "somebody", "someone", "one", "rest", "all", "both"):
+        return False
+    roles = Counter(noun.role for noun in shown)
+    if entity.animacy == "animal":
+        return bool(roles["subject"]) or len(shown) > 3
+    if entity.animacy == "group" and not roles["subject"] and len(shown) < 2:
+        return False
+    return bool(roles["subject"]) or len(shown) > 1 or any(n.role == "object" and n.determiner == "a" for n in shown)

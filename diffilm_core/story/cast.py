@@ -1,0 +1,206 @@
+"""The people, animals and things of a story: what has been said of each, and which of them a noun phrase means."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from .entities import Noun
+from .lexicon import genders, these, words
+
+ACTIVE = 80  # of those mentioned last: who a later word can mean
+SIDES = (
+    {"old", "young", "new"}, {"big", "little", "small", "large", "tall", "short"},
+    {"black", "white", "red", "grey", "brown", "yellow", "green", "blue"},
+    {"first", "second", "third", "fourth", "last", "other"}, {"good", "bad", "wicked"},
+    {"eldest", "youngest", "elder", "younger"},
+    {"fat", "thin"}, {"dark", "fair"}, {"rich", "poor"},
+)  # fmt: skip
+CLAIMS = {"mr": "m", "mister": "m", "mrs": "w", "miss": "u", "ms": "u"}
+EPITHETS_PERSON = these(
+    "man woman boy girl lady gentleman fellow child lad lass youth person maid maiden stranger creature"
+    " wretch villain rascal friend visitor guest traveller"
+)
+EPITHETS_ANIMAL = these("animal beast creature bird fish insect pet monster brute fellow rascal")
+
+
+@dataclass(slots=True, eq=False)
+class Entity:
+    """Somebody or something of the story. members: who a group is made of, where that is known."""
+
+    order: int
+    lemma: str
+    animacy: str
+    gender: str
+    plural: bool
+    title: str = ""
+    names: set[tuple[str, ...]] = field(default_factory=set)
+    lemmas: set[str] = field(default_factory=set)
+    words: set[str] = field(default_factory=set)
+    after: str = ""
+    owner: "Entity | None" = None
+    members: "tuple[Entity, ...]" = ()
+    nouns: list[Noun] = field(default_factory=list)
+    trail: list[tuple[float, float, Noun]] = field(default_factory=list)  # clock, weight, where
+    acts: int = 0
+
+    @property
+    def proper(self) -> bool:
+        return bool(self.names)
+
+    @property
+    def alive(self) -> bool:
+        return self.animacy in ("person", "animal", "group")
+
+    @property
+    def family(self) -> set[str]:
+        return {name[-1] for name in self.names if len(name) > 1 or self.title}
+
+    def fits(self, gender: str, plural: bool) -> bool:
+        return self.plural == plural and bool(set(self.gender) & set(gender))
+
+
+class Registry:
+    """All entities, and those mentioned last by their words."""
+
+    def __init__(self, votes: dict[str, Counter[str]]) -> None:
+        self.entities: list[Entity] = []
+        self.active: list[Entity] = []
+        self.by_word: defaultdict[str, list[Entity]] = defaultdict(list)
+        self.votes = votes
+
+    def touch(self, entity: Entity) -> None:
+        if entity in self.active:
+            self.active.remove(entity)
+        self.active.append(entity)
+        del self.active[:-ACTIVE]
+
+    def add(self, noun: Noun) -> Entity:
+        entity = Entity(len(self.entities), noun.lemma, noun.animacy, noun.gender, noun.plural, noun.title)
+        self.entities.append(entity)
+        self.learn(entity, noun)
+        vote = self.votes.get(key_of(noun))
+        if vote and not noun.plural and entity.alive and len(set(entity.gender) - {"n"}) != 1:
+            best, count = vote.most_common(1)[0]
+            if count * 3 >= 2 * sum(vote.values()) and best in entity.gender:
+                entity.gender = best if best != "n" else entity.gender
+        return entity
+
+    def learn(self, entity: Entity, noun: Noun) -> None:
+        """What the noun phrase says of the entity."""
+        if noun.kind == "name":
+            name = tuple(part.lower() for part in noun.name)
+            if name not in entity.names:
+                entity.names.add(name)
+                for word in name:
+                    if entity not in self.by_word[word]:
+                        self.by_word[word].append(entity)
+            entity.title = entity.title or noun.title
+        if noun.lemma not in entity.lemmas:
+            entity.lemmas.add(noun.lemma)
+            if entity not in self.by_word[noun.lemma]:
+                self.by_word[noun.lemma].append(entity)
+        entity.words.update(noun.words)
+        entity.after = entity.after or noun.after
+        narrowed = "".join(g for g in entity.gender if g in noun.gender)
+        if narrowed and noun.kind != "pronoun":
+            entity.gender = narrowed
+        if entity.animacy in ("", "thing") and noun.animacy not in ("", "thing"):
+            entity.animacy = noun.animacy
+
+    def find(self, noun: Noun, owner: Entity | None) -> Entity | None:
+        """The entity that a name or description means, None where it is a new one."""
+        known = [e for e in self.by_word.get(noun.lemma, ()) if e.plural == noun.plural]
+        if noun.kind == "name":
+            known = [e for word in noun.name for e in self.by_word.get(word.lower(), ())]
+            fitting = [e for e in known if self._same_name(e, noun)]
+            if fitting:
+                return max(fitting, key=self.recency)
+            if noun.lemma not in words("animal") and not genders("person", noun.lemma) and noun.determiner != "the":
+                return None
+            known = [e for e in self.by_word.get(noun.lemma, ()) if e.plural == noun.plural]
+        if noun.determiner == "a" and noun.kind != "name":
+            return None
+        fitting = [e for e in known if noun.lemma in e.lemmas and self._compatible(e, noun, owner)]
+        if fitting:
+            return max(fitting, key=lambda e: (len(set(noun.words) & e.words), self.recency(e)))
+        return None
+
+    def epithet(self, noun: Noun, busy: Iterable[Entity], scores: dict[Entity, float]) -> Entity | None:
+        """Who "the old man" or "the creature" is, where nobody was called so before: the most salient that fits."""
+        if noun.determiner != "the" or noun.plural or noun.kind == "name":
+            return None
+        out = []
+        for entity, score in scores.items():
+            kinds = EPITHETS_PERSON if entity.animacy == "person" else EPITHETS_ANIMAL
+            species = entity.animacy == "animal" and noun.animacy == "animal" and noun.lemma in kinds
+            someone = entity.animacy == "person" and noun.animacy == "person" and noun.lemma in kinds
+            if not (species or someone) or entity in busy or not entity.fits(noun.gender, False):
+                continue
+            if entity.proper or entity.lemma not in EPITHETS_PERSON:
+                out.append((score, entity.order, entity))
+        return max(out, key=lambda item: item[:2])[2] if out and max(out)[0] > 0.3 else None
+
+    def recency(self, entity: Entity) -> float:
+        return entity.trail[-1][0] if entity.trail else -1.0
+
+    def _same_name(self, entity: Entity, noun: Noun) -> bool:
+        name = tuple(part.lower() for part in noun.name)
+        if not entity.names or entity.plural != noun.plural:
+            return False
+        if not (set(entity.gender) & set(noun.gender)):
+            return False
+        one, other = CLAIMS.get(noun.title, ""), CLAIMS.get(entity.title, "")
+        if one and other and one != other:
+            return False
+        for known in entity.names:
+            if known == name:
+                return True
+            if len(name) == 1 and len(known) > 1:
+                if name[0] == known[-1] or (name[0] == known[0] and not one):
+                    return True
+            elif len(known) == 1 and len(name) > 1:
+                shared = known[0] == name[0] or (known[0] == name[-1] and len(self._families(name[-1])) < 2)
+                if shared and not (noun.animacy == "animal" and known[0] == name[-1] and not entity.alive):
+                    return True
+            elif len(name) > 1 and len(known) > 1 and (set(known) <= set(name) or set(name) <= set(known)):
+                return True
+        return False
+
+    def _families(self, word: str) -> list[Entity]:
+        return [e for e in self.by_word.get(word, ()) if word in e.family]
+
+    def _compatible(self, entity: Entity, noun: Noun, owner: Entity | None) -> bool:
+        if owner is not None and noun.determiner == "poss" and entity.owner not in (None, owner):
+            return False
+        if noun.determiner == "poss" and owner is not None and entity.owner is None and entity.alive:
+            return False
+        if noun.after and entity.after and noun.after != entity.after and noun.plural:
+            return False
+        for side in SIDES:
+            mine, theirs = side & set(noun.words), side & entity.words
+            if mine and theirs and not mine & theirs and "other" in side | {"other"}:
+                if side & {"big", "little"} or (entity.proper and side & {"old", "good", "dark"}):
+                    continue
+                return False
+        if "other" in noun.words and "other" not in entity.words:
+            return False
+        return not (noun.determiner == "number" and noun.words[:1] == ("one",))
+
+
+def key_of(noun: Noun) -> str:
+    """What votes on a gender are counted under: the whole name, else the noun."""
+    return " ".join(noun.name).lower() if noun.kind == "name" else noun.lemma
+
+
+def identifier(name: str, taken: set[str]) -> str:
+    """An id of letters and dashes, numbered where it is taken."""
+    base = re.sub(r"[^\w]+", "-", name.lower(), flags=re.UNICODE).strip("-_")
+    base = re.sub(r"^(?:the|a|an)-", "", base)[:40].strip("-") or "someone"
+    out, n = base, 2
+    while out in taken:
+        out, n = f"{base}-{n}", n + 1
+    taken.add(out)
+    return out

@@ -1,0 +1,167 @@
+"""Verbs with what belongs to them, and whether what they say is to be seen: not what is denied, thought or supposed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from .entities import Noun
+from .lexicon import these, words
+from .parse import Token
+
+EMBEDDED = frozenset(("ccomp", "xcomp", "acl", "csubj", "pcomp"))
+PERCEPTION = these(
+    "see hear watch notice observe find feel spy behold perceive discover show remark let make help begin"
+    " start go come keep continue manage dare seem"
+    " get have happen chance cease stop finish prepare hasten run stand sit lie set proceed be leave bring catch use"
+)
+UNREAL = frozenset(("if", "unless", "whether", "lest"))
+MODALS = these("would could might should may must can shall ought 'd wo ca")
+TALK_OF = frozenset(("about", "of", "for", "concerning", "regarding", "with", "against", "on"))
+LIKENESS = frozenset(("like", "than", "unlike", "as", "without", "except", "but", "save", "besides", "despite"))
+SIGHT = words("verb.look") | these("find meet hear know recognise recognize want need have get catch touch")
+PURPOSE = frozenset(("to",))
+
+
+def is_negated(tokens: Sequence[Token], verb: int) -> bool:
+    token = tokens[verb]
+    for child in (tokens[c] for c in token.children):
+        if child.dep == "neg" or child.low in ("never", "no", "hardly", "scarcely", "neither", "nor"):
+            return True
+        if child.dep in ("nsubj", "nsubjpass", "attr", "dobj") and (
+            child.low in ("nobody", "nothing", "none", "no-one") or any(tokens[g].low == "no" for g in child.children)
+        ):
+            return True
+    return False
+
+
+def is_unreal(tokens: Sequence[Token], verb: int) -> bool:
+    """Whether the clause of a verb is thought, wished, supposed, or said to be so: not what is to be seen."""
+    at = verb
+    for _ in range(12):
+        token = tokens[at]
+        if token.pos in ("VERB", "AUX"):
+            marks = {tokens[c].low for c in token.children if tokens[c].dep == "mark"}
+            if marks & UNREAL:
+                return True
+            if token.dep in EMBEDDED and token.head != at:
+                head = tokens[token.head]
+                if head.quote != token.quote:
+                    return False
+                if head.pos in ("VERB", "AUX") and head.lemma not in PERCEPTION:
+                    infinitive = any(tokens[c].low == "to" and tokens[c].dep == "aux" for c in token.children)
+                    if (
+                        head.lemma in words("verb.thought", "verb.speech", "verb.hypothetical")
+                        or is_negated(tokens, head.index)
+                        or infinitive
+                    ):
+                        return True
+                elif (
+                    head.pos in ("NOUN", "ADJ")
+                    and token.dep in ("acl", "xcomp", "ccomp", "advcl")
+                    and any(tokens[c].low in ("to", "that") for c in token.children)
+                ):
+                    return True
+            elif token.dep == "advcl" and any(tokens[c].low == "to" and tokens[c].dep == "aux" for c in token.children):
+                return True
+        if token.head == at or token.dep in ("ROOT", "relcl"):
+            return False
+        at = token.head
+    return False
+
+
+def is_likened(tokens: Sequence[Token], at: int) -> bool:
+    """Whether a word stands in a comparison or an exception: "like a fire on the prairie", "as quick as the fox"."""
+    for _ in range(6):
+        token = tokens[at]
+        if token.dep in ("prep", "mark", "ROOT") and token.low in LIKENESS and token.pos in ("ADP", "SCONJ"):
+            return token.dep != "ROOT" or token.low == "like"
+        if token.pos in ("VERB", "AUX") or token.head == at:
+            return (
+                token.dep == "advcl"
+                and any(tokens[c].low in ("than", "as", "like") and tokens[c].dep == "mark" for c in token.children)
+                and token.low in ("is", "was", "did", "do", "does", "were", "had")
+            )
+        at = token.head
+    return False
+
+
+def is_visible(tokens: Sequence[Token], noun: Noun) -> bool:
+    """Whether somebody named here is there to be seen."""
+    if noun.quote >= 0 or noun.determiner == "no":
+        return False
+    if is_likened(tokens, noun.head) or (noun.joined is not None and not noun.joined.visible):
+        return False
+    low = {tokens[c].low for c in tokens[noun.head].children}
+    if low & {"no", "neither"}:
+        return False
+    verb = noun.verb
+    if noun.role == "possessor":
+        owned = tokens[noun.head].head
+        held = tokens[owned].lemma in words("body")
+        leading = tokens[owned].dep in ("nsubj", "nsubjpass")
+        if not held and not leading:
+            return False
+    if verb < 0 or verb >= len(tokens):
+        return True
+    if is_unreal(tokens, verb):
+        return False
+    lemma = tokens[verb].lemma
+    if noun.role in ("object", "oblique"):
+        if is_negated(tokens, verb) and lemma in SIGHT:
+            return False
+        if noun.role == "object" and lemma in words("verb.hypothetical") - {
+            "ask",
+            "tell",
+            "command",
+            "order",
+            "beg",
+            "forbid",
+            "advise",
+        }:
+            return False
+        if noun.role == "object" and lemma in (
+            "remember",
+            "imagine",
+            "dream",
+            "miss",
+            "mention",
+            "describe",
+            "fear",
+            "expect",
+            "wish",
+        ):
+            return False
+        if noun.role == "oblique":
+            above = tokens[noun.head].head
+            owner = tokens[tokens[above].head] if tokens[above].dep == "prep" else tokens[above]
+            if (
+                noun.preposition in TALK_OF
+                and lemma in words("verb.thought") | {"say", "tell", "speak", "talk", "hear", "read"}
+                and noun.preposition not in ("with", "on")
+            ):
+                return False
+            if (
+                noun.preposition == "of"
+                and owner.pos == "NOUN"
+                and owner.lemma not in words("body", "group")
+                and owner.dep not in ("nsubj", "nsubjpass")
+            ):
+                return noun.lemma in words("group") or owner.lemma in (
+                    "number",
+                    "pair",
+                    "couple",
+                    "lot",
+                    "side",
+                    "front",
+                    "presence",
+                    "midst",
+                    "back",
+                    "rest",
+                    "one",
+                )
+            if noun.preposition in ("for", "towards", "from", "until", "since") and owner.pos == "NOUN":
+                return False
+    if noun.role not in ("subject", "other") or lemma != "be" or not is_negated(tokens, verb):
+        return True
+    return all(tokens[c].low != "there" for c in tokens[verb].children)
+

@@ -1,0 +1,489 @@
+"""Whom each pronoun and each description means, and who speaks.
+
+Salience by role, halved as the story goes on (Lappin and Leass 1994), with number and gender, and no two
+arguments of one verb the same; gender is learned from titles, names, kin and earlier pronouns.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import Counter
+from collections.abc import Sequence
+
+from .cast import Entity, Registry, key_of
+from .clauses import is_visible
+from .entities import FIRST, FIRST_PLURAL, SECOND, Noun
+from .lexicon import genders, these, words
+from .parse import Token
+
+WEIGHT = {"subject": 1.0, "object": 0.62, "oblique": 0.42, "possessor": 0.45, "predicate": 0.4, "apposition": 0.3}
+FADING = 0.6  # of salience, for each sentence told
+REFLEXIVE = these("himself herself itself themselves")
+LOOK_BACK = 6  # mentions of one entity that count
+RELATED = these("friend companion comrade partner fellow")
+COLLECTIVE = these("crew party company family band group troop gang team couple pair")
+EMPTY_IT = these("seem appear happen rain snow hail thunder turn chance matter follow")
+
+
+class Resolver:
+    """Reads paragraph after paragraph; every noun is given its entities."""
+
+    def __init__(self, votes: dict[str, Counter[str]]) -> None:
+        self.registry = Registry(votes)
+        self.clock = 0.0
+        self.narrator: Entity | None = None
+        self.us: Entity | None = None
+        self.speakers: list[tuple[Entity, Entity | None]] = []  # of the paragraphs with speech: speaker, addressee
+        self.pending: Entity | None = None  # who is about to speak in the next paragraph
+        self.unclosed: Entity | None = None  # who goes on speaking in the next paragraph
+        self.sets: list[tuple[float, tuple[Entity, ...]]] = []  # named together: "Tom and Ann"
+
+    def read(self, tokens: Sequence[Token], nouns: Sequence[Noun], open_end: bool, spoken: bool) -> dict[int, Entity]:
+        """Resolve a paragraph. open_end: its speech is not closed; spoken: it begins with speech. Speakers by
+        quotation."""
+        self.tokens = tokens
+        clock = self.clock
+        last = -1
+        for noun in nouns:
+            if noun.quote < 0:
+                if noun.sentence != last:
+                    self.clock += 1
+                    last = noun.sentence
+                self._resolve(noun, nouns)
+        if last < 0:
+            self.clock += 0.35
+        speakers = self._speakers(tokens, nouns, spoken)
+        self.unclosed = speakers.get(max(speakers)) if open_end and speakers else None
+        told = self.clock
+        for noun in nouns:
+            if noun.quote >= 0:
+                self._resolve(noun, nouns, speakers.get(noun.quote))
+        self.clock = max(told, clock)
+        return speakers
+
+    # -- one noun -------------------------------------------------------------------------------------------------
+
+    def _resolve(self, noun: Noun, nouns: Sequence[Noun], speaker: Entity | None = None) -> None:
+        found: tuple[Entity, ...]
+        if noun.kind == "pronoun":
+            found = self._pronoun(noun, nouns, speaker)
+        else:
+            found = self._named(noun, nouns)
+        noun.entities = list(found)
+        noun.visible = is_visible(self.tokens, noun)
+        for entity in found:
+            self._mention(entity, noun)
+        if noun.joined is not None and found and noun.joined.entities:
+            together = (*noun.joined.entities, *found)
+            earlier = self.sets[-1][1] if self.sets else ()
+            if set(noun.joined.entities) <= set(earlier) and noun.joined.sentence == noun.sentence:
+                together = tuple(dict.fromkeys((*earlier, *found)))
+            if all(e.alive for e in together):
+                self.sets.append((self.clock, tuple(dict.fromkeys(together))))
+                del self.sets[:-12]
+
+    def _mention(self, entity: Entity, noun: Noun) -> None:
+        weight = WEIGHT.get(noun.role, 0.4)
+        if noun.role == "subject" and noun.verb >= 0 and self.tokens[noun.verb].dep not in ("ROOT", "conj"):
+            weight = 0.85
+        if noun.quote >= 0:
+            weight *= 0.3
+        if noun.plural and noun.determiner == "" and noun.kind == "description":
+            weight *= 0.4
+        if noun.role == "possessor" and self.tokens[self.tokens[noun.head].head].dep in ("nsubj", "nsubjpass"):
+            weight = max(weight, 0.8)
+        if not noun.visible:
+            weight *= 0.8
+        if entity.animacy == "thing":
+            weight *= 0.8
+        entity.trail.append((self.clock, weight, noun))
+        del entity.trail[:-LOOK_BACK]
+        entity.nouns.append(noun)
+        if noun.role == "subject" and noun.verb >= 0 and self.tokens[noun.verb].lemma in words("verb.act"):
+            entity.acts += 1
+        self.registry.touch(entity)
+
+    def _named(self, noun: Noun, nouns: Sequence[Noun]) -> tuple[Entity, ...]:
+        registry = self.registry
+        owner = noun.owner.entities[0] if noun.owner is not None and noun.owner.entities else None
+        if noun.same is not None and noun.same.entities and self._same(noun, noun.same):
+            entity = noun.same.entities[0]
+            registry.learn(entity, noun)
+            return (entity,)
+        if noun.animacy == "time":
+            return ()
+        found = registry.find(noun, owner)
+        if found is None and noun.animacy in ("person", "animal"):
+            busy = self._busy(noun, nouns)
+            found = registry.epithet(noun, busy, {e: self._salience(e, noun) for e in registry.active if e.alive})
+        if found is None and noun.lemma in RELATED and owner is not None and not noun.plural:
+            found = self._other(owner, noun)
+        if found is None:
+            found = registry.add(noun)
+            found.owner = owner
+            if noun.plural and noun.animacy == "group":
+                found.members = self._members(noun, found)
+        else:
+            registry.learn(found, noun)
+        return (found,)
+
+    def _other(self, owner: Entity, noun: Noun) -> Entity | None:
+        """ "His friend": the other one who is there."""
+        others = [e for e in self.registry.active if e.alive and e is not owner and e.proper]
+        there = [(self._salience(e, noun), -e.order, e) for e in others if e.fits(noun.gender, False)]
+        best = max(there, default=None, key=lambda item: item[:2])
+        return best[2] if best is not None and best[0] > 0.05 else None
+
+    def _same(self, noun: Noun, other: Noun) -> bool:
+        entity = other.entities[0]
+        if noun.determiner == "no" or noun.plural != entity.plural:
+            return False
+        if noun.role == "predicate":
+            return noun.kind == "description" and noun.animacy in ("person", "animal") and entity.alive
+        return (
+            entity.alive
+            and noun.animacy in ("person", "animal", "group")
+            and bool(set(entity.gender) & set(noun.gender))
+        )
+
+    def _members(self, noun: Noun, found: Entity) -> tuple[Entity, ...]:
+        return ()
+
+    def _busy(self, noun: Noun, nouns: Sequence[Noun]) -> set[Entity]:
+        """Who is another argument of the noun's verb and so cannot be meant."""
+        if noun.role == "possessor":
+            head = self.tokens[noun.head].head
+            return {e for n in nouns if n.head == head for e in n.entities}
+        out: set[Entity] = set()
+        for other in nouns:
+            if (
+                other is noun
+                or other.verb != noun.verb
+                or not other.entities
+                or other.role == "possessor"
+                or noun.verb < 0
+            ):
+                continue
+            if other.joined is not None and noun.joined is None and other.joined is noun:
+                continue
+            out.update(other.entities)
+            for entity in other.entities:
+                out.update(entity.members)
+        if noun.joined is not None:
+            out.update(noun.joined.entities)
+        if noun.role in ("object", "oblique") and noun.verb >= 0:
+            subject = self._subject_above(noun.verb, nouns)
+            if subject is not None and noun.verb != subject.verb:
+                chain = self.tokens[noun.verb]
+                if chain.dep in ("conj", "xcomp") or not any(
+                    n.role == "subject" and n.verb == noun.verb for n in nouns
+                ):
+                    out.update(subject.entities)
+        return out
+
+    def _subject_above(self, verb: int, nouns: Sequence[Noun]) -> Noun | None:
+        """The subject of a verb, or of the one that it is joined or subordinate to without a subject of its own."""
+        at = verb
+        for _ in range(6):
+            for noun in nouns:
+                if noun.role == "subject" and noun.verb == at:
+                    return noun
+            if self.tokens[at].dep not in ("conj", "xcomp", "advcl", "pcomp", "prep") or self.tokens[at].head == at:
+                return None
+            at = self.tokens[at].head
+        return None
+
+    # -- pronouns -------------------------------------------------------------------------------------------------
+
+    def _pronoun(self, noun: Noun, nouns: Sequence[Noun], speaker: Entity | None) -> tuple[Entity, ...]:
+        low = noun.lemma
+        if low in FIRST or low in FIRST_PLURAL or low in SECOND:
+            return self._speech(noun, speaker)
+        if low == "it" and self._empty(noun):
+            return ()
+        if low in REFLEXIVE:
+            subject = self._subject_above(noun.verb, nouns) if noun.verb >= 0 else None
+            if subject is not None and subject.entities:
+                fit = [e for e in subject.entities if set(e.gender) & set(noun.gender)]
+                if fit:
+                    return tuple(subject.entities)
+        busy = self._busy(noun, nouns) if low not in REFLEXIVE else set()
+        if noun.quote >= 0 and speaker is not None:
+            busy.add(speaker)
+        if noun.plural:
+            return self._they(noun, busy | self._below(noun, nouns))
+        busy |= self._below(noun, nouns)
+        scores = []
+        for entity in self.registry.active:
+            if entity in busy or not entity.fits(noun.gender, False) or entity.animacy == "time":
+                continue
+            if entity is self.narrator:
+                continue
+            if low in ("it", "its", "itself") and entity.animacy == "person" and "n" not in entity.gender:
+                continue
+            if low not in ("it", "its", "itself") and not entity.alive and entity.acts == 0:
+                continue
+            score = self._salience(entity, noun)
+            if set(entity.gender) - {"n"} != set(noun.gender):
+                score *= 0.7 if entity.alive else 0.95
+            scores.append((score, entity.order, entity))
+        if not scores:
+            return ()
+        best = max(scores, key=lambda item: (item[0], -item[1]))
+        if best[0] < 0.02:
+            return ()
+        entity = best[2]
+        if noun.gender in ("m", "f") and entity.alive:
+            entity.gender = noun.gender
+        return (entity,)
+
+    def _below(self, noun: Noun, nouns: Sequence[Noun]) -> set[Entity]:
+        """Who is named after a subject pronoun within what its verb says: never the same (principle C)."""
+        if noun.role != "subject" or noun.verb < 0:
+            return set()
+        out: set[Entity] = set()
+        for later in nouns:
+            if (
+                later.sentence != noun.sentence
+                or later.start < noun.end
+                or later.kind == "pronoun"
+                or later.quote != noun.quote
+            ):
+                continue
+            at = later.head
+            for _ in range(12):
+                if at == noun.verb:
+                    found = self.registry.find(later, None)
+                    out.update((found,) if found else ())
+                    break
+                if (
+                    (self.tokens[at].dep in ("conj", "relcl")
+                    and self.tokens[at].pos in ("VERB", "AUX"))
+                    or self.tokens[at].head == at
+                ):
+                    break
+                at = self.tokens[at].head
+        return out
+
+    def _salience(self, entity: Entity, noun: Noun) -> float:
+        total = 0.0
+        for clock, weight, mention in entity.trail:
+            if mention is noun:
+                continue
+            gap = self.clock - clock
+            share = weight * FADING ** max(0.0, gap)
+            if mention.sentence == noun.sentence and mention.quote == noun.quote:
+                if noun.role == "possessor" and mention.role == "subject" and mention.verb == noun.verb:
+                    share *= 1.5
+                share *= 1.1
+            if mention.role == noun.role == "subject" and gap <= 1:
+                share *= 1.15
+            total = max(total, share) + 0.25 * min(total, share)
+        return total
+
+    def _they(self, noun: Noun, busy: set[Entity]) -> tuple[Entity, ...]:
+        options: list[tuple[float, int, tuple[Entity, ...]]] = []
+        for entity in self.registry.active:
+            if entity.plural and entity not in busy:
+                score = self._salience(entity, noun) * (1.0 if entity.alive else 0.6)
+                options.append((score, 0, (entity,)))
+        for clock, members in self.sets:
+            if not set(members) & busy:
+                options.append((1.05 * FADING ** (self.clock - clock), 1, members))
+        people = [
+            (self._salience(e, noun), e) for e in self.registry.active if e.alive and not e.plural and e not in busy
+        ]
+        people = sorted((p for p in people if p[0] > 0.25), key=lambda p: (-p[0], p[1].order))[:3]
+        if len(people) >= 2:
+            options.append((0.95 * people[1][0], 2, tuple(e for _, e in people[:2])))
+        if not options:
+            return ()
+        best = max(options, key=lambda item: (item[0], -item[1]))
+        return best[2] if best[0] >= 0.05 else ()
+
+    def _empty(self, noun: Noun) -> bool:
+        """ "It was late", "it seems that": stands for nothing."""
+        if noun.verb < 0 or noun.role not in ("subject", "other"):
+            return self.tokens[noun.head].dep == "expl"
+        verb = self.tokens[noun.verb]
+        if self.tokens[noun.head].dep == "expl" or verb.lemma in EMPTY_IT:
+            return True
+        kids = [self.tokens[c] for c in verb.children]
+        if verb.lemma == "be":
+            for kid in kids:
+                if kid.dep in ("acomp", "attr") and (
+                    kid.lemma in words("time", "season", "weather", "weather.adjective")
+                    or kid.lemma in ("late", "early", "true", "time", "enough", "possible", "strange", "dark")
+                ):
+                    return True
+                if kid.dep in ("ccomp", "csubj", "xcomp", "advcl") and any(
+                    self.tokens[c].low in ("that", "to", "who", "which") for c in kid.children
+                ):
+                    return True
+        return False
+
+    def _speech(self, noun: Noun, speaker: Entity | None) -> tuple[Entity, ...]:
+        low = noun.lemma
+        if noun.quote < 0:
+            if low in SECOND:
+                return ()
+            if low in FIRST_PLURAL:
+                return self._we(noun)
+            if self.narrator is None:
+                teller = dataclasses.replace(noun, kind="description", lemma="narrator", text="I", entities=[])
+                self.narrator = self.registry.add(teller)
+            return (self.narrator,)
+        if low in FIRST and speaker is not None:
+            return (speaker,)
+        if low in SECOND and self.speakers and self.speakers[-1][1] is not None:
+            return (self.speakers[-1][1],)
+        return ()
+
+    def _we(self, noun: Noun) -> tuple[Entity, ...]:
+        """The teller and those with him: the crew or party that was named, else a group of its own."""
+        near = [e for e in self.registry.active if e.plural and e.alive and (e.lemma in COLLECTIVE or e is self.us)]
+        if near:
+            return (near[-1],)
+        told = dataclasses.replace(noun, kind="description", lemma="we", animacy="group", gender="mfn", entities=[])
+        self.us = self.registry.add(told)
+        return (self.us,)
+
+    # -- speech ---------------------------------------------------------------------------------------------------
+
+    def _speakers(self, tokens: Sequence[Token], nouns: Sequence[Noun], spoken: bool) -> dict[int, Entity]:
+        """Who speaks each quotation of the paragraph."""
+        quotes = sorted({t.quote for t in tokens if t.quote >= 0})
+        told = [n for n in nouns if n.quote < 0 and n.entities and n.entities[0].alive]
+        out: dict[int, Entity] = {}
+        for quote in quotes:
+            inside = [t.index for t in tokens if t.quote == quote]
+            named = self._attributed(tokens, nouns, inside[0], inside[-1])
+            if named is not None:
+                out[quote] = named
+        if quotes and not out:
+            known = (
+                self.unclosed or (self.pending if spoken else None) or self._actor(tokens, told) or self._turn(nouns)
+            )
+            if known is not None:
+                out[quotes[0]] = known
+        current = next(iter(out.values()), None)
+        for quote in quotes:
+            current = out.get(quote, current)
+            if current is not None:
+                out[quote] = current
+        self.pending = self._announced(tokens, nouns)
+        if quotes and out:
+            self._take_turn(tokens, nouns, out[quotes[0]], told)
+        for entity in dict.fromkeys(out.values()):
+            entity.acts += 1
+            if not any(entity in n.entities for n in told):
+                place = min(nouns, key=lambda n: n.start) if nouns else None
+                if place is not None:
+                    entity.trail.append((self.clock, 0.5, place))
+                self.registry.touch(entity)
+        return out
+
+    def _attributed(self, tokens: Sequence[Token], nouns: Sequence[Noun], first: int, last: int) -> Entity | None:
+        """The subject of the verb of speech beside a quotation."""
+        best: tuple[int, Entity] | None = None
+        speech = words("verb.speech") | {"think", "wonder", "whisper"}
+        for noun in nouns:
+            if noun.quote >= 0 or not noun.entities or noun.role != "subject" or noun.verb < 0:
+                continue
+            verb = tokens[noun.verb]
+            if verb.quote >= 0 or verb.lemma not in speech or (noun.entities[0].plural and not noun.entities[0].alive):
+                continue
+            near = min(noun.head, verb.index), max(noun.head, verb.index)
+            after = 0 <= near[0] - last <= 3
+            before = (
+                (0 < first - near[1] <= 14
+                and tokens[first - 1].text in (",", ":", "-", "--", "—", "'", '"', ";", ",--"))
+                or 0 < first - near[1] <= 2
+            )
+            if after or before:
+                distance = near[0] - last if after else first - near[1] + 1
+                if best is None or distance < best[0]:
+                    best = (distance, noun.entities[0])
+        if best is not None:
+            return best[1]
+        return self._beside(tokens, nouns, first, last)
+
+    def _beside(self, tokens: Sequence[Token], nouns: Sequence[Noun], first: int, last: int) -> Entity | None:
+        """ "..." said the fox: where the parser lost the subject, the noun next to the verb of speech."""
+        for at in range(last + 1, min(last + 3, len(tokens))):
+            if tokens[at].quote < 0 and tokens[at].lemma in words("verb.speech") | {"think"}:
+                for noun in nouns:
+                    if (
+                        (noun.quote < 0
+                        and noun.entities
+                        and 0 <= noun.first - at - 1 <= 1)
+                        or (noun.last == at - 1 and noun.first > last and noun.entities)
+                    ):
+                        return noun.entities[0]
+        return None
+
+    def _actor(self, tokens: Sequence[Token], told: Sequence[Noun]) -> Entity | None:
+        """Who acts in the paragraph beside the speech."""
+        subjects = [n for n in told if n.role == "subject" and not n.entities[0].plural]
+        return subjects[-1].entities[0] if subjects else None
+
+    def _turn(self, nouns: Sequence[Noun]) -> Entity | None:
+        """Speech without any word about its speaker: the one spoken to answers."""
+        if not self.speakers:
+            people = [e for e in reversed(self.registry.active) if e.alive and not e.plural]
+            return people[0] if people else None
+        speaker, heard = self.speakers[-1]
+        if heard is not None:
+            return heard
+        if len(self.speakers) > 1 and self.speakers[-2][0] is not speaker:
+            return self.speakers[-2][0]
+        people = [
+            e
+            for e in reversed(self.registry.active)
+            if e.animacy in ("person", "animal") and not e.plural and e is not speaker
+        ]
+        return people[0] if people else speaker
+
+    def _take_turn(self, tokens: Sequence[Token], nouns: Sequence[Noun], speaker: Entity, told: Sequence[Noun]) -> None:
+        heard = next((n.entities[0] for n in told if n.role in ("object", "oblique") and n.entities[0] is not speaker
+                      and n.verb >= 0 and tokens[n.verb].lemma in words("verb.speech")), None)  # fmt: skip
+        if heard is None and self.speakers:
+            before = self.speakers[-1]
+            heard = before[0] if before[0] is not speaker else before[1]
+        self.speakers.append((speaker, heard if heard is not speaker else None))
+        del self.speakers[:-8]
+
+    def _announced(self, tokens: Sequence[Token], nouns: Sequence[Noun]) -> Entity | None:
+        """Who is about to speak: the paragraph ends with a colon, a comma or a dash behind a verb of speech."""
+        if not tokens or tokens[-1].quote >= 0 or not set(tokens[-1].text) <= set(":,-—–"):
+            return None
+        subjects = [n for n in nouns if n.quote < 0 and n.role == "subject" and n.entities and n.entities[0].alive]
+        return subjects[-1].entities[0] if subjects else None
+
+
+def gender_votes(paragraphs: Sequence[Sequence[Noun]]) -> dict[str, Counter[str]]:
+    """What pronouns follow a name where it alone can be meant: {name: {"m": 3, "f": 0}}."""
+    votes: dict[str, Counter[str]] = {}
+    for nouns in paragraphs:
+        last: Noun | None = None
+        alone = True
+        sentence = -1
+        for noun in nouns:
+            if noun.quote >= 0:
+                continue
+            if noun.sentence != sentence:
+                if noun.sentence > sentence + 1:
+                    last = None
+                sentence = noun.sentence
+            if noun.kind != "pronoun" and noun.animacy in ("person", "animal") and not noun.plural:
+                alone = last is None or key_of(last) == key_of(noun)
+                last = noun
+            elif noun.kind == "pronoun" and last is not None and alone and noun.gender in ("m", "f", "n"):
+                if noun.gender == "n" and (noun.role == "subject" or last.animacy == "person"):
+                    continue
+                votes.setdefault(key_of(last), Counter())[noun.gender] += 1
+    return votes
+
+
+def kin(noun: Noun) -> bool:
+    return bool(genders("person", noun.lemma))

@@ -1,0 +1,473 @@
+"""Who and what a story names: its noun phrases and pronouns, with number, gender and kind."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+from .lexicon import genders, these, words
+from .parse import Token
+
+if TYPE_CHECKING:
+    from .cast import Entity
+
+NounKind = Literal["name", "pronoun", "description"]
+NOUN_TAGS = frozenset(("NN", "NNS", "NNP", "NNPS"))
+INSIDE = frozenset(
+    ("amod", "compound", "nummod", "det", "predet", "quantmod", "poss", "nmod", "advmod", "punct", "case")
+)
+SUBJECTS = frozenset(("nsubj", "nsubjpass", "csubj", "expl", "agent"))
+OBJECTS = frozenset(("dobj", "dative", "oprd", "obj"))
+NUMBERS = these("two three four five six seven eight nine ten eleven twelve twenty hundred several many few")
+
+# word: (genders, plural, reflexive, possessive)
+PRONOUNS: dict[str, tuple[str, bool]] = {
+    "he": ("m", False), "him": ("m", False), "his": ("m", False), "himself": ("m", False),
+    "she": ("f", False), "her": ("f", False), "hers": ("f", False), "herself": ("f", False),
+    "it": ("n", False), "its": ("n", False), "itself": ("n", False),
+    "they": ("mfn", True), "them": ("mfn", True), "their": ("mfn", True), "theirs": ("mfn", True),
+    "themselves": ("mfn", True),
+}  # fmt: skip
+FIRST = these("i me my mine myself")
+FIRST_PLURAL = these("we us our ours ourselves")
+SECOND = these("you your yours yourself thou thee thy thine")
+
+
+@dataclass(slots=True, eq=False)
+class Noun:
+    """A noun phrase or pronoun of a paragraph. head: token index; first, last: the tokens it covers; start, end:
+    characters. words: lower-case words without the determiner. name: proper words with titles apart."""
+
+    head: int
+    first: int
+    last: int
+    start: int
+    end: int
+    sentence: int
+    quote: int
+    kind: NounKind
+    lemma: str
+    text: str
+    words: tuple[str, ...] = ()
+    title: str = ""
+    name: tuple[str, ...] = ()
+    gender: str = "mfn"
+    plural: bool = False
+    animacy: str = ""  # person, animal, group, place, thing; "" not known
+    determiner: str = ""  # a, the, this, poss, no, number, other, "" none
+    role: str = "other"
+    verb: int = -1
+    preposition: str = ""
+    owner: "Noun | None" = None
+    entities: "list[Entity]" = field(default_factory=list)
+    visible: bool = True
+    joined: "Noun | None" = None  # the first noun of a list of which this is a later one
+    after: str = ""  # what tells it from others of its kind
+    same: "Noun | None" = None  # of which this says who it is: "Tom, the cook", "Tom was a cook"
+
+
+class Names:
+    """Which words of a story are proper names: seen with a capital where no capital is due."""
+
+    def __init__(self) -> None:
+        self.capital: Counter[str] = Counter()
+        self.small: Counter[str] = Counter()
+        self.after_in: Counter[str] = Counter()
+        self.acting: Counter[str] = Counter()
+        self.seen: Counter[str] = Counter()
+
+    def learn(self, tokens: Sequence[Token], story: str) -> None:
+        for at, token in enumerate(tokens):
+            if not token.text[0].isalpha():
+                continue
+            low = token.low
+            if token.text[0].islower():
+                self.small[low] += 1
+                continue
+            self.seen[low] += 1
+            shouted = len(token.text) > 1 and story[token.start : token.end].isupper()
+            if not shouted and not begins(tokens, at):
+                self.capital[low] += 1
+            if token.dep in SUBJECTS and tokens[token.head].lemma in words("verb.act"):
+                self.acting[low] += 1
+            before = tokens[at - 1].low if at else ""
+            if before in ("in", "at", "from", "near", "through", "towards", "into", "to") and token.dep in (
+                "pobj",
+                "compound",
+            ):
+                self.after_in[low] += 1
+
+    def is_name(self, tokens: Sequence[Token], at: int) -> bool:
+        token = tokens[at]
+        low = token.low
+        if (
+            not token.text[0].isupper()
+            or low in NEVER_NAMES
+            or token.tag in ("PRP", "PRP$", "DT", "UH", "MD", "WP", "WRB")
+        ):
+            return False
+        if (
+            token.pos in ("VERB", "AUX", "ADV", "CCONJ", "SCONJ", "ADP", "PRON")
+            and begins(tokens, at)
+            and not self.capital[low]
+        ):
+            return False
+        if token.pos == "ADJ" and not self.capital[low] and self.small[low]:
+            return False
+        if low in words("name") and not self.small[low]:
+            return True
+        if not begins(tokens, at):
+            return self.capital[low] > 0 and self.small[low] <= 4 * self.capital[low]
+        if self.capital[low]:
+            return self.small[low] <= 2 * self.capital[low]
+        return (
+            not self.small[low]
+            and token.tag in ("NNP", "NNPS")
+            and not genders("person", low)
+            and low not in words("animal", "indoor", "outdoor")
+        )
+
+    def is_place(self, word: str) -> bool:
+        return self.after_in[word] * 3 > 2 * self.seen[word] and not self.acting[word] and word not in words("name")
+
+
+NEVER_NAMES = words("season", "title") - words("title.m") - words("title.f") | these(
+    "i o oh ah yes no well sir madam english french german spanish italian american dutch latin greek god lord heaven"
+    " christmas hurrah alas hush ho ha"
+) - frozenset(("april", "may", "june"))
+
+
+def begins(tokens: Sequence[Token], at: int) -> bool:
+    """Whether a capital is due here: the start of a sentence or of speech."""
+    if at == 0 or tokens[at - 1].sentence != tokens[at].sentence or tokens[at - 1].quote != tokens[at].quote:
+        return True
+    before = at - 1
+    while before >= 0 and tokens[before].text[0] in "\"'(`*-—":
+        before -= 1
+        if before < 0 or tokens[before].sentence != tokens[at].sentence:
+            return True
+    return tokens[before].text in (".", "!", "?", ":", "...") or before < at - 1
+
+
+def nouns(tokens: Sequence[Token], story: str, names: Names) -> list[Noun]:
+    """The noun phrases and third-person pronouns of a paragraph, in order of their heads."""
+    out: list[Noun] = []
+    taken: set[int] = set()
+    proper = [names.is_name(tokens, i) for i in range(len(tokens))]
+    by_head: dict[int, Noun] = {}
+    for at, token in enumerate(tokens):
+        if at in taken:
+            continue
+        low = token.low
+        if low in PRONOUNS and token.tag in ("PRP", "PRP$", "NN", "NNP", "DT"):
+            noun = _pronoun(tokens, at)
+        elif low in FIRST or low in FIRST_PLURAL or low in SECOND:
+            noun = _speech_pronoun(tokens, at)
+        elif proper[at] and (
+            token.tag in NOUN_TAGS
+            or token.tag in ("JJ", "CD", "FW")
+            or token.pos in ("PROPN", "VERB", "ADJ", "ADV", "X", "INTJ", "ADP", "AUX")
+        ):
+            noun = _name(tokens, at, proper, names)
+        elif token.tag in NOUN_TAGS or low in ("everybody", "everyone", "others", "somebody", "someone"):
+            if (
+                token.dep == "compound"
+                and token.head > at
+                and tokens[token.head].tag in NOUN_TAGS
+                and not proper[token.head]
+            ):
+                continue
+            noun = _description(tokens, at, proper)
+        else:
+            continue
+        if noun.kind == "name" and not noun.name:
+            continue
+        taken.update(range(at, noun.last + 1))
+        for i in range(noun.head, noun.last + 1):
+            by_head[i] = noun
+        by_head[noun.head] = noun
+        out.append(noun)
+    for noun in out:
+        _place_in_sentence(tokens, noun, by_head)
+        noun.text = " ".join(story[noun.start : noun.end].split())
+    return out
+
+
+def _pronoun(tokens: Sequence[Token], at: int) -> Noun:
+    token = tokens[at]
+    gender, plural = PRONOUNS[token.low]
+    return Noun(
+        at, at, at, token.start, token.end, token.sentence, token.quote, "pronoun", token.low, token.text,
+        gender=gender, plural=plural,
+    )  # fmt: skip
+
+
+def _speech_pronoun(tokens: Sequence[Token], at: int) -> Noun:
+    token = tokens[at]
+    return Noun(
+        at, at, at, token.start, token.end, token.sentence, token.quote, "pronoun", token.low, token.text,
+        animacy="person", gender="mf", plural=token.low in FIRST_PLURAL,
+    )  # fmt: skip
+
+
+def _name(tokens: Sequence[Token], at: int, proper: list[bool], names: Names) -> Noun:
+    """A run of proper words, "of" and "the" between two of them included, with its titles and article."""
+    last = at
+    while last + 1 < len(tokens) and tokens[last + 1].sentence == tokens[at].sentence:
+        ahead = tokens[last + 1]
+        if (
+            (proper[last + 1]
+            and tokens[last].low not in ("'s",))
+            or (ahead.text == "."
+            and tokens[last].low in TITLE_POINT)
+        ):
+            last += 1
+        elif ahead.low in ("of", "the", "de", "von", "van") and last + 2 < len(tokens) and proper[last + 2]:
+            last += 2
+        elif ahead.low == "of" and last + 3 < len(tokens) and tokens[last + 2].low == "the" and proper[last + 3]:
+            last += 3
+        elif tokens[last].low in words("title") | {"mr", "mrs"} and ahead.text[0].isupper() and ahead.tag in NOUN_TAGS:
+            last += 1
+        else:
+            break
+    while tokens[last].text == ".":
+        last -= 1
+    first = at
+    pair = _couple(tokens, at, last)
+    if pair:
+        last = pair
+    while first > 0 and tokens[first - 1].sentence == tokens[at].sentence:
+        before = tokens[first - 1]
+        leads = before.tag in ("DT", "PRP$")
+        if not leads and (before.tag not in ("JJ", "CD", "VBN", "JJS") or before.head < at):
+            break
+        first -= 1
+        if leads:
+            break
+    run = [t for t in tokens[at : last + 1] if t.text != "."]
+    title = ""
+    parts = [t.text for t in run]
+    if pair:
+        family = tokens[pair + 2] if tokens[pair + 2].text != "." else tokens[pair + 3]
+        parts.append(family.text)
+    while len(parts) > 1 and parts[0].lower() in words("title") and parts[1].lower() != "of":
+        title, parts = parts[0].lower(), parts[1:]
+    core = parts[: parts.index("of")] if "of" in parts[1:] else parts
+    core = core[: core.index("the")] if "the" in core[1:] else core
+    head = next((i for i in range(at, last + 1) if tokens[i].text == core[-1]), at)
+    outer = next((i for i in range(at, last + 1) if not at <= tokens[i].head <= last), head)
+    noun = _make(tokens, first, last, outer, "name")
+    noun.title, noun.name, noun.lemma = title, tuple(parts), core[-1].lower()
+    single = core[-1][:-1].lower() if core[-1].endswith("s") else ""
+    plural = tokens[last].tag == "NNPS" or single in names.capital
+    noun.plural = plural and noun.determiner in ("the", "number", "other") and not title.startswith("mr")
+    if (
+        single
+        and core[-1].lower() not in words("animal", "name")
+        and (genders("person", single) or single in words("animal"))
+    ):
+        noun.plural = True
+    _kind_of_name(noun, names)
+    return noun
+
+
+def _couple(tokens: Sequence[Token], at: int, last: int) -> int:
+    """Of "Mr" in "Mr and Mrs Dale": its last token, 0 where it is no such couple."""
+    if tokens[at].low.rstrip(".") not in ("mr", "lord", "king", "sir", "dr", "captain") or any(
+        t.low not in ("mr", "mr.", ".") for t in tokens[at : last + 1]
+    ):
+        return 0
+    ahead = tokens[last + 1 : last + 5]
+    if tokens[last].text != "." and ahead and ahead[0].text == ".":
+        ahead = ahead[1:]
+    if len(ahead) > 2 and ahead[0].low == "and" and ahead[1].low.rstrip(".") in ("mrs", "lady", "queen", "miss"):
+        return ahead[0].index - 1
+    return 0
+
+
+TITLE_POINT = these("mr mrs ms dr st messrs capt col gen prof rev hon lieut sgt")
+
+
+def _kind_of_name(noun: Noun, names: Names) -> None:
+    low = [part.lower() for part in noun.name]
+    last = noun.lemma
+    singular = last[:-1] if noun.plural else last
+    if noun.title or genders("name", low[0]):
+        noun.animacy = "animal" if last in words("animal") else "person"
+        noun.gender = genders("title", noun.title).replace("n", "") or genders("name", low[0]) or "mf"
+        if not noun.title and last in words("animal"):
+            noun.gender = (genders("name", low[0]) or "mf") + "n"
+    elif genders("person", singular):
+        noun.animacy, noun.gender = "person", genders("person", singular).replace("n", "") or "mf"
+    elif singular in words("animal"):
+        noun.animacy, noun.gender = (
+            "animal",
+            genders("animal", singular) + "n" if genders("animal", singular) else "mfn",
+        )
+    elif singular in words("indoor", "outdoor") or names.is_place(last) or noun.name[0].lower() in ("mount", "lake"):
+        noun.animacy, noun.gender = "place", "n"
+    elif last in words("time", "season"):
+        noun.animacy, noun.gender = "time", "n"
+    else:
+        noun.animacy, noun.gender = "person", "mf" if noun.title else "mfn"
+    if noun.plural:
+        noun.gender = "mfn"
+        noun.animacy = "group" if noun.animacy in ("person", "animal") else noun.animacy
+
+
+def _description(tokens: Sequence[Token], at: int, proper: list[bool]) -> Noun:
+    first = at
+    while first > 0 and _belongs(tokens, first - 1, at, proper):
+        first -= 1
+    noun = _make(tokens, first, at, at, "description")
+    low = tokens[at].lemma if tokens[at].tag in NOUN_TAGS else tokens[at].low
+    noun.lemma = low
+    noun.after = _after(tokens, at)
+    noun.plural = tokens[at].tag in ("NNS", "NNPS") or low in ("others", "everybody", "everyone", "people")
+    persons, animals = genders("person", low), low in words("animal")
+    plain = low.rsplit("-", 1)[-1]
+    if not persons and not animals and "-" in low:
+        persons, animals = genders("person", plain), plain in words("animal")
+    if not persons and len(low) > 6 and low.endswith(("man", "woman", "boy", "girl", "maid", "wife")):
+        persons = "f" if low.endswith(("woman", "girl", "maid", "wife")) else "m"
+    people = low in words("group") or (noun.plural and tokens[at].low in words("group"))
+    if people and not persons:
+        noun.animacy, noun.gender, noun.plural = "group", "mfn", True
+    elif persons:
+        noun.animacy, noun.gender = "person", persons.replace("n", "") or "mf"
+        if low in ("baby", "infant", "child", "creature", "robot", "ghost", "doll", "monster"):
+            noun.gender = "mfn"
+    elif animals:
+        noun.animacy, noun.gender = "animal", genders("animal", low) or "mfn"
+    elif low in words("indoor", "outdoor"):
+        noun.animacy, noun.gender = "place", "n"
+    else:
+        noun.animacy, noun.gender = "thing", "n"
+        if len(low) > 5 and low.endswith(
+            ("keeper", "teller", "sweeper", "monger", "maker", "seller", "smith", "wright", "herd")
+        ):
+            noun.animacy, noun.gender = "person", "mf"
+    if noun.plural and noun.animacy in ("person", "animal"):
+        noun.animacy = "group"
+        noun.gender = "mfn"
+    return noun
+
+
+def _after(tokens: Sequence[Token], at: int) -> str:
+    """What follows a noun to tell it from others: "the sisters from the MILL"."""
+    for child in (tokens[c] for c in tokens[at].children if c > at):
+        if child.dep == "prep" and child.low in ("from", "in", "with", "at", "of", "on"):
+            return next((tokens[g].lemma for g in child.children if tokens[g].dep == "pobj"), "")
+    return ""
+
+
+def _belongs(tokens: Sequence[Token], i: int, head: int, proper: list[bool]) -> bool:
+    """Whether token i is a word of the noun phrase that ends with `head`."""
+    token = tokens[i]
+    if token.sentence != tokens[head].sentence or token.quote != tokens[head].quote:
+        return False
+    if token.tag in ("PRP$",) or (token.tag in ("DT", "PDT", "WP$") and token.head >= i):
+        return tokens[i + 1].tag not in ("IN",)
+    if tokens[i + 1].tag in ("DT", "PRP$") and token.tag != "PDT":
+        return False
+    if token.tag in ("JJ", "JJR", "JJS", "CD", "HYPH", "VBN", "VBG", "NN", "AFX", "NNP"):
+        climbed = i
+        for _ in range(4):
+            climbed = tokens[climbed].head
+            if climbed == head:
+                return True
+        return False
+    if token.tag == "RB" and token.dep == "advmod":
+        return i < token.head <= head and tokens[token.head].tag in ("JJ", "VBN")
+    return (
+        token.text in (",", "and")
+        and i + 1 < head
+        and tokens[i + 1].tag == "JJ"
+        and tokens[i - 1].tag == "JJ"
+        and tokens[i - 1].head == head
+    )
+
+
+def _make(tokens: Sequence[Token], first: int, last: int, head: int, kind: NounKind) -> Noun:
+    lead = tokens[first]
+    inside = tokens[first : last + 1]
+    determiner = ""
+    rest = list(inside)
+    if lead.low in ("a", "an", "another"):
+        determiner = "a" if lead.low != "another" else "other"
+    elif lead.low in ("the", "this", "that", "these", "those", "both", "all"):
+        determiner = "the"
+    elif lead.tag == "PRP$" or lead.low == "his":
+        determiner = "poss"
+    elif lead.low in ("no", "neither"):
+        determiner = "no"
+    elif lead.low in NUMBERS or lead.tag == "CD" or lead.low in ("some", "any", "every", "each", "one"):
+        determiner = "number"
+    if determiner and len(inside) > 1:
+        rest = rest[1:]
+    said = {t.low for t in rest}
+    if determiner in ("the", "poss", "number") and said & {"other", "others"}:
+        determiner = "other"
+    token = tokens[head]
+    return Noun(
+        head, first, last, lead.start, tokens[last].end, token.sentence, token.quote, kind, token.lemma, "",
+        words=tuple(t.low for t in rest if t.text[0].isalnum()), determiner=determiner,
+    )  # fmt: skip
+
+
+def _place_in_sentence(tokens: Sequence[Token], noun: Noun, by_head: dict[int, Noun]) -> None:
+    """Fill in role, verb, preposition, owner."""
+    at = noun.head
+    token = tokens[at]
+    seen = 0
+    while token.dep in ("conj", "appos", "compound", "nmod") and token.head != at and seen < 8:
+        other = by_head.get(token.head)
+        if other is not None and other is not noun:
+            if token.dep == "conj":
+                noun.joined = other.joined or other
+            elif token.dep == "appos":
+                noun.role, noun.joined, noun.same = "apposition", None, other
+                noun.verb = other.verb
+                return
+        at, token, seen = token.head, tokens[token.head], seen + 1
+    head = tokens[token.head]
+    noun.verb = token.head
+    if token.dep in SUBJECTS and token.dep != "agent":
+        noun.role = "subject"
+    elif token.dep in OBJECTS:
+        noun.role = "object"
+    elif token.dep == "pobj" or (token.dep == "pcomp" and head.dep in ("prep", "agent")):
+        noun.role, noun.preposition = "oblique", head.low
+        noun.verb = _verb_above(tokens, head.head)
+        if head.dep == "agent":
+            noun.role = "object"
+    elif token.dep == "poss":
+        noun.role = "possessor"
+        owned = by_head.get(token.head)
+        if owned is not None and owned is not noun:
+            owned.owner = noun
+            noun.verb = _verb_above(tokens, token.head)
+    elif token.dep == "attr":
+        noun.role = "predicate"
+        subject = next((by_head[c] for c in head.children if tokens[c].dep == "nsubj" and c in by_head), None)
+        if subject is not noun:
+            noun.same = subject
+    elif token.dep == "npadvmod":
+        noun.role = "adverb"
+    elif token.dep == "ROOT":
+        noun.role, noun.verb = "fragment", at
+    if noun.role == "other" and head.lemma in words("verb.speech") and head.index == noun.first - 1:
+        noun.role = "subject"
+
+
+def _verb_above(tokens: Sequence[Token], at: int) -> int:
+    """The nearest verb at or above a token, -1 where there is none."""
+    for _ in range(20):
+        if tokens[at].pos in ("VERB", "AUX"):
+            return at
+        if tokens[at].head == at:
+            break
+        at = tokens[at].head
+    return -1
