@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import os
+import shutil
 import tempfile
 import time
 from collections.abc import Iterator
@@ -47,14 +48,49 @@ def written_whole(path: Path) -> Iterator[Path]:
                 temporary.unlink()
 
 
+@contextmanager
+def folder_written_whole(folder: Path) -> Iterator[Path]:
+    """A temporary folder beside `folder` that takes its name at the end; removed on any error, cancel or Ctrl-C.
+
+    A folder of that name goes away at the end. OSErrors, the body's among them, come out as DiffilmError.
+    """
+    temporary: Path | None = None
+    try:
+        temporary = Path(tempfile.mkdtemp(prefix=f".{_short(folder.name)}.", suffix=".part", dir=folder.parent))
+        yield temporary
+        umask = os.umask(0)
+        os.umask(umask)
+        temporary.chmod(0o777 & ~umask)
+        if folder.exists():
+            old = Path(tempfile.mkdtemp(prefix=f".{_short(folder.name)}.", suffix=".part", dir=folder.parent))
+            os.replace(folder, old / "old")
+            try:
+                os.replace(temporary, folder)
+            except OSError:
+                os.replace(old / "old", folder)
+                raise
+            finally:
+                shutil.rmtree(old, ignore_errors=True)
+        else:
+            os.replace(temporary, folder)
+    except OSError as error:
+        raise DiffilmError(
+            f"cannot write {folder} ({error.strerror or error}): expected a writable place with room; choose another "
+            "one or free space there"
+        ) from error
+    finally:
+        if temporary is not None:
+            shutil.rmtree(temporary, ignore_errors=True)
+
+
 def remove_stale(folder: Path, stem: str = "") -> None:
-    """Removes what killed runs left: temporary files of `written_whole` for `stem` (any where it is "") that nobody
-    wrote to for an hour."""
+    """Removes what killed runs left: temporary files and folders for `stem` (any where it is "") that nobody wrote to
+    for an hour."""
     name = f".{glob.escape(_short(stem))}." if stem else "."
     for path in folder.glob(f"{name}*.part*"):
         with suppress(OSError):
             if time.time() - path.stat().st_mtime > STALE_SECONDS:
-                path.unlink()
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 def check_writable(folder: Path) -> None:

@@ -10,5 +10,9 @@ class DiffilmError(ValueError):
     """
 
 
+class NotFinite(DiffilmError):
+    """A network gave NaN or infinity. Another seed may not."""
+
+
 class Cancelled(Exception):
     """Raised by a progress callback to stop a run; what is finished stays on disk."""

@@ -154,6 +154,11 @@ def save_path(prefix: str, width: int, height: int) -> tuple[str, str, int, str]
 # Sampling and decoding
 
 
+def device() -> torch.device:
+    """Where the host computes."""
+    return comfy.model_management.get_torch_device()
+
+
 class HostDecoder:
     """A host VAE as what `frames.decode` needs: the host's latents `(b, c, h, w)` to pixels in [-1, 1]."""
 

@@ -17,6 +17,7 @@ from comfy_api.latest import Input, InputImpl, Types
 
 from ..diffilm_core import frames
 from ..diffilm_core.frames import Audio, FrameStream
+from ..diffilm_core.frames.audio import AudioStream
 from . import host
 
 SPOOL_CRF = 10
@@ -36,8 +37,10 @@ class StreamVideo(Input.Video):
         self._file: str | None = None
 
     def get_components(self) -> Any:
-        watched = _with_progress(self.stream)
-        return Types.VideoComponents(images=watched.collect(), audio=None, frame_rate=self.stream.fps)
+        """All frames, and the sound for as long as they last, in memory."""
+        stream = self.stream
+        sound = None if stream.audio is None else host_audio(stream.audio.cut(0, stream.duration))
+        return Types.VideoComponents(images=_with_progress(stream).collect(), audio=sound, frame_rate=stream.fps)
 
     def save_to(
         self, path: Any, format: Any = "auto", codec: Any = "auto", metadata: dict | None = None, **options: Any
@@ -162,7 +165,9 @@ def stream_of(video: Any) -> FrameStream:
         if isinstance(source, (str, os.PathLike)):
             return frames.read(source)
     components = video.get_components()
-    return frames.from_tensor(components.images, components.frame_rate)
+    stream = frames.from_tensor(components.images, components.frame_rate)
+    sound = audio_of(components.audio)
+    return stream if sound is None else stream.with_frames(stream.__iter__, audio=sound.stream())
 
 
 def key_of(video: Any) -> str | None:
@@ -175,6 +180,14 @@ def derived_key(key: str | None, *settings: Any) -> str | None:
     if key is None:
         return None
     return hashlib.sha256("\n".join([key, *map(repr, settings)]).encode()).hexdigest()
+
+
+def host_audio(sound: AudioStream) -> dict | None:
+    """A track as the host's AUDIO; None where it has no sample."""
+    if next(iter(sound), None) is None:
+        return None
+    audio = sound.collect()
+    return {"waveform": audio.samples[None], "sample_rate": audio.rate}
 
 
 def audio_of(value: dict | None) -> Audio | None:

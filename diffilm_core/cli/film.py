@@ -1,18 +1,16 @@
-"""`movie`, `plan`, `clip` and `walk`: what needs no server."""
+"""`movie`, `clip` and `walk`: what needs no server."""
 
 from __future__ import annotations
 
 import argparse
-import json
 import logging
 import re
-import shutil
-import sys
 import unicodedata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..story import Shot, Storyboard, read_story, read_storyboard, split_story
+from ..story import Shot, Storyboard, read_story
+from ..story.formats import form_of, open_storyboard
 from .output import Progress, say
 
 if TYPE_CHECKING:
@@ -24,13 +22,16 @@ log = logging.getLogger(__name__)
 
 
 def read(arguments: argparse.Namespace) -> str | Storyboard:
-    """The story's text, or the storyboard that a .json file holds."""
+    """The story's text, or the storyboard of a screenplay, a list or a table of shots, or a .json file."""
     path = Path(arguments.story)
-    if path.suffix.lower() != ".json":
+    form = form_of(path)
+    if form == "story":
         return read_story(path)
-    if arguments.style or arguments.seed or arguments.frames:
+    if form == "json" and (arguments.style or arguments.seed or arguments.frames):
         log.warning("%s has prompts, seeds and lengths of its own: --style, --seed and --frames change nothing", path)
-    return read_storyboard(path)
+    return open_storyboard(
+        path, form, style=arguments.style, seed=arguments.seed, frames=arguments.frames, fps=arguments.fps
+    )
 
 
 def movie(arguments: argparse.Namespace) -> int:
@@ -53,38 +54,6 @@ def movie(arguments: argparse.Namespace) -> int:
         )
     say(str(path))
     return 0
-
-
-def plan(arguments: argparse.Namespace) -> int:
-    board = read(arguments)
-    if isinstance(board, str):
-        board = split_story(
-            board, style=arguments.style, seed=arguments.seed, frames=arguments.frames, fps=arguments.fps
-        )
-    if arguments.json:
-        ascii_only = "utf" not in (getattr(sys.stdout, "encoding", None) or "utf-8").lower()
-        say(json.dumps(board.to_dict(), ensure_ascii=ascii_only, indent=2))
-        return 0
-    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else 0
-    for line in table(board, width):
-        say(line)
-    return 0
-
-
-def table(board: Storyboard, width: int = 0) -> list[str]:
-    """The storyboard as lines; prompts are cut to the width where one is given."""
-    seed_width = max(4, *(len(str(shot.seed)) for shot in board.shots))
-    head = f"{'shot':>4}  {'start':>7}  {'length':>6}  {'seed':>{seed_width}}  prompt"
-    lines = [board.title, ""] if board.title else []
-    lines += [head, "-" * max(len(head), 60)]
-    start = 0.0
-    for shot in board.shots:
-        clock = f"{int(start // 60)}:{start % 60:05.2f}"
-        line = f"{shot.index + 1:>4}  {clock:>7}  {shot.duration:>5.2f}s  {shot.seed:>{seed_width}}  {shot.prompt}"
-        lines.append(line if not width or len(line) <= width else line[: max(width - 3, 20)] + "...")
-        start += shot.duration
-    count = "1 shot" if len(board) == 1 else f"{len(board)} shots"
-    return [*lines, "", f"{count}, {board.duration:.2f} seconds"]
 
 
 def clip(arguments: argparse.Namespace) -> int:

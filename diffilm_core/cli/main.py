@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 from .. import __version__
 from ..errors import Cancelled, DiffilmError
 from .output import CommandFailed, complain, say
+from .plan import add_plan_options
 
 MAX_SEED = 2**64 - 1
 EPILOG = """examples:
@@ -149,8 +150,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_model_options(movie)
 
     plan = commands.add_parser("plan", help="the shots that a story would give, without filming them")
-    plan.add_argument("story", metavar="STORY.txt", help="a plain text file; a shot for each sentence; or a JSON plan")
-    plan.add_argument("--json", action="store_true", help="the storyboard as JSON")
+    add_plan_options(plan)
     _add_shot_options(plan)
 
     clip = commands.add_parser("clip", help="one clip from one prompt")
@@ -192,9 +192,13 @@ def _dispatch(arguments: argparse.Namespace) -> int:
         from . import fetch
 
         return fetch.run(arguments)
+    if arguments.command == "plan":
+        from . import plan
+
+        return plan.plan(arguments)
     from . import film
 
-    return {"movie": film.movie, "plan": film.plan, "clip": film.clip, "walk": film.walk}[arguments.command](arguments)
+    return {"movie": film.movie, "clip": film.clip, "walk": film.walk}[arguments.command](arguments)
 
 
 def _wait_briefly() -> None:

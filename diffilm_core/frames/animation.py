@@ -1,4 +1,4 @@
-"""Animated GIF and WebP, written through PyAV frame by frame. Their metadata blocks are put in afterwards."""
+"""Animated GIF, WebP and PNG, written through PyAV frame by frame. Their metadata blocks are put in afterwards."""
 
 from __future__ import annotations
 
@@ -9,30 +9,52 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from torch import Tensor
 
-from .interpolate import interpolate_blend
+from .formats import Encoding
+from .interpolate import interpolate
+from .patch import insert
+from .pixels import to_frame
+from .png import add_chunks
 from .progress import Progress, watched
 from .spool import spool
 from .stream import FrameStream, to_uint8
 
 GIF_FPS = Fraction(50)
+DESCRIPTION = 0x010E  # EXIF's ImageDescription
+HOST_TAGS = {0x0110: "prompt", 0x010F: "workflow"}
 
 
-def write_gif(
-    stream: FrameStream, path: Path, metadata: Mapping[str, str], progress: Progress | None = None, name: str = ""
+def write_animation(
+    stream: FrameStream,
+    path: Path,
+    how: Encoding,
+    metadata: Mapping[str, str],
+    progress: Progress | None = None,
+    name: str = "",
 ) -> None:
-    """Two passes: a palette of the whole clip (`palettegen` of libavfilter), then the dithered frames.
+    """A picture that moves and loops; `progress`: as in `write`, with `name` as its message."""
+    if how.codec.name == "gif":
+        _write_gif(stream, path, metadata, progress, name)
+        return
+    _write_plain(watched(stream, progress, name), path, how)
+    if how.codec.name == "apng":
+        add_chunks(path, metadata)
+    elif metadata:
+        _add_webp_exif(path, metadata)
 
-    `progress`: as in `write`, with `name` as its message; each pass is half of the frames.
-    """
+
+def _write_gif(
+    stream: FrameStream, path: Path, metadata: Mapping[str, str], progress: Progress | None, name: str
+) -> None:
+    """Two passes, each half of the progress: a palette of the whole clip (`palettegen` of libavfilter), then the
+    dithered frames."""
     import av
 
     total = stream.frames
     stream = watched(stream, progress, name, part=0, parts=2)
     if stream.fps > GIF_FPS:
-        stream = interpolate_blend(stream, GIF_FPS)
+        stream = interpolate(stream, GIF_FPS)
     stream = spool(stream.map(lambda frame: to_uint8(frame).float().div(255)))
     palette = _palette(stream)
     graph = av.filter.Graph()
@@ -65,34 +87,30 @@ def write_gif(
         _add_gif_comment(path, metadata)
 
 
-def write_webp(stream: FrameStream, path: Path, metadata: Mapping[str, str], *, quality: int) -> None:
-    """Lossy animated WebP of `quality` 1 to 100. libwebp joins equal neighbours into one longer frame."""
+def _write_plain(stream: FrameStream, path: Path, how: Encoding) -> None:
+    """One pass. WebP joins equal neighbours into one longer frame."""
     import av
 
-    with av.open(str(path), "w", format="webp", options={"loop": "0"}) as container:
-        video: Any = container.add_stream("libwebp_anim", rate=stream.fps)
-        video.width, video.height, video.pix_fmt = stream.width, stream.height, "bgra"
+    loop = {"plays" if how.codec.name == "apng" else "loop": "0"}
+    with av.open(str(path), "w", format=how.form.container, options=loop) as container:
+        video: Any = container.add_stream(how.codec.encoder, rate=stream.fps)
+        video.width, video.height, video.pix_fmt = stream.width, stream.height, how.pixels
         video.codec_context.time_base = video.time_base = 1 / stream.fps
-        video.codec_context.options = {"quality": str(quality), "compression_level": "4"}
+        video.codec_context.options = how.options()
         count = 0
         for chunk in stream:
             for frame in chunk:
-                for packet in video.encode(_picture(frame, count, stream.fps)):
-                    container.mux(packet)
+                picture = to_frame(frame, how.pixels)
+                picture.pts, picture.time_base = count, 1 / stream.fps
                 count += 1
+                for packet in video.encode(picture):
+                    container.mux(packet)
         for packet in video.encode(None):
             container.mux(packet)
-    if metadata:
-        _add_webp_exif(path, metadata)
 
 
 def _picture(frame: Tensor, pts: int, fps: Fraction) -> Any:
-    """One RGB frame as an opaque bgra AVFrame."""
-    import av
-
-    rgb = to_uint8(frame).numpy()
-    bgra = np.concatenate([rgb[..., ::-1], np.full((*rgb.shape[:2], 1), 255, np.uint8)], -1)
-    picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(bgra), format="bgra")
+    picture = to_frame(frame, "bgra")
     picture.pts, picture.time_base = pts, 1 / fps
     return picture
 
@@ -137,11 +155,12 @@ def _add_gif_comment(path: Path, metadata: Mapping[str, str]) -> None:
     """A comment extension (GIF89a, 24) with the metadata as JSON, before the first picture."""
     text = json.dumps(dict(metadata), ensure_ascii=False).encode()
     comment = b"\x21\xfe" + b"".join(bytes([len(part)]) + part for part in _parts(text, 255)) + b"\x00"
-    data = path.read_bytes()
+    with path.open("rb") as file:
+        data = file.read(4096)
     start = 13 + (3 << (data[10] % 8 + 1) if data[10] & 0x80 else 0)
     if data[start : start + 3] == b"\x21\xff\x0b":
         start = data.index(b"\x00", start + 18) + 1
-    path.write_bytes(data[:start] + comment + data[start:])
+    insert(path, start, comment)
 
 
 def _parts(data: bytes, size: int) -> list[bytes]:
@@ -149,11 +168,18 @@ def _parts(data: bytes, size: int) -> list[bytes]:
 
 
 def _add_webp_exif(path: Path, metadata: Mapping[str, str]) -> None:
-    """An EXIF chunk (WebP container specification) whose ImageDescription is the metadata as JSON."""
+    """An EXIF chunk (WebP container specification): ImageDescription is the metadata as JSON.
+
+    `prompt` and `workflow` are in it a second time as ComfyUI writes and reads them: `prompt:JSON` as Model,
+    `workflow:JSON` as Make.
+    """
     from PIL import Image
 
     exif = Image.Exif()
-    exif[0x010E] = json.dumps(dict(metadata))
+    exif[DESCRIPTION] = json.dumps(dict(metadata))
+    for tag, key in HOST_TAGS.items():
+        if key in metadata:
+            exif[tag] = f"{key}:{metadata[key]}"
     data = exif.tobytes().removeprefix(b"Exif\x00\x00")
     with path.open("rb+") as file:
         head = file.read(21)

@@ -1,7 +1,10 @@
 """RGB and Y'CbCr, done here and not left to a scaler's defaults, so that tags and pixels agree.
 
 Matrices: ITU-R BT.601-7, BT.709-6, BT.2020-2 (non-constant luminance), SMPTE 240M; quantisation of BT.709-6, 3.4.
-4:2:0 chroma sits at the left of its pixel pair and midway between two lines (H.264 annex E, chroma_loc_type 0).
+4:2:0 chroma sits at the left of its pixel pair and midway between two lines (H.264 annex E, chroma_loc_type 0), 4:2:2
+chroma at the left of its pair. Readers interpolate chroma linearly (`from_planes` and most players). Writing undoes
+just that, with the shortest filters that do, so that writing and reading again is a fixed point, where averages of
+neighbours fade colours from copy to copy, and an edge rings no farther than two pixels.
 """
 
 from __future__ import annotations
@@ -37,12 +40,21 @@ def yuv_to_rgb(yuv: Tensor, matrix: int = BT709) -> Tensor:
     return torch.stack([red, (luma - kr * red - kb * blue) / (1 - kr - kb), blue], -1)
 
 
-def to_planes(rgb: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """One frame `(h, w, 3)`, h and w even, to 8-bit limited-range BT.709 planes Y, Cb, Cr in 4:2:0."""
-    luma, cb, cr = rgb_to_yuv(rgb.float().clamp(0, 1)).unbind(-1)
-    chroma = _halve(torch.stack([cb, cr]))
-    chroma = chroma.mul(224).add(128).round().clamp(16, 240).to(torch.uint8)
-    return luma.mul(219).add(16).round().clamp(16, 235).to(torch.uint8), chroma[0], chroma[1]
+def to_planes(rgb: Tensor, *, bits: int = 8, across: int = 2, down: int = 2) -> tuple[Tensor, Tensor, Tensor]:
+    """One frame `(h, w, 3)` to limited-range BT.709 planes Y, Cb, Cr (int32) of `bits` a value.
+
+    Chroma is at 1/across of the width and 1/down of the height (1 or 2), which the sides must divide by.
+    """
+    unit = 1 << (bits - 8)
+    planes = rgb.float().movedim(-1, 0).contiguous().clamp_(0, 1)
+    luma, cb, cr = rgb_to_yuv(planes.movedim(0, -1)).unbind(-1)
+    chroma = torch.stack([cb, cr])
+    if down == 2:
+        chroma = _halve_height(chroma)
+    if across == 2:
+        chroma = _halve_width(chroma)
+    chroma = chroma.mul(224 * unit).add(128 * unit).round().clamp(unit, 255 * unit - 1).to(torch.int32)
+    return luma.mul(219 * unit).add(16 * unit).round().to(torch.int32), chroma[0], chroma[1]
 
 
 def from_planes(
@@ -62,11 +74,30 @@ def from_planes(
     return yuv_to_rgb(torch.stack([y, chroma[0], chroma[1]], -1), matrix).clamp(0, 1)
 
 
-def _halve(plane: Tensor) -> Tensor:
-    """`(n, h, w)` to `(n, h/2, w/2)`: 1-2-1 over the columns around each even one, the mean over line pairs."""
-    left = torch.cat([plane[..., :1], plane[..., 1:-1:2]], -1)
-    across = (left + 2 * plane[..., 0::2] + plane[..., 1::2]) / 4
-    return (across[:, 0::2] + across[:, 1::2]) / 2
+def to_linear(rgb: Tensor) -> Tensor:
+    """Display values in [0, 1] to linear light (IEC 61966-2-1)."""
+    return torch.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055).clamp(min=0) ** 2.4)
+
+
+def from_linear(light: Tensor) -> Tensor:
+    """The inverse of `to_linear`; above 1 it goes on in the same way."""
+    light = light.clamp(min=0)
+    return torch.where(light <= 0.0031308, light * 12.92, 1.055 * light ** (1 / 2.4) - 0.055)
+
+
+def _halve_width(plane: Tensor) -> Tensor:
+    """`(n, h, w)` to `(n, h, w/2)`, undoing `_double_width` with five taps, of those that do the least noisy."""
+    over = torch.cat([plane[..., 2:3], plane[..., 1:2], plane, plane[..., -2:-1]], -1) if plane.shape[-1] > 2 else plane
+    if over is plane:
+        return plane[..., :1]
+    near, far = over[..., 1:-2:2] + over[..., 3::2], over[..., 0:-3:2] + over[..., 4::2]
+    return (5 * over[..., 2:-1:2] + 2 * near - far) / 7
+
+
+def _halve_height(plane: Tensor) -> Tensor:
+    """`(n, h, w)` to `(n, h/2, w)`, undoing `_double_height` with four taps."""
+    over = torch.cat([plane[:, :1], plane, plane[:, -1:]], 1)
+    return 0.75 * (over[:, 1:-1:2] + over[:, 2:-1:2]) - 0.25 * (over[:, 0:-2:2] + over[:, 3::2])
 
 
 def _double_width(plane: Tensor) -> Tensor:

@@ -15,7 +15,7 @@ from .mux import AudioTrack
 from .output import check_output
 from .progress import Progress
 from .read import _opened
-from .write import _text, movie_options
+from .write import movie_options, texts_of
 
 
 def concat_files(
@@ -37,7 +37,7 @@ def concat_files(
         raise DiffilmError("no files to join: expected at least one; make a shot first")
     import av
 
-    texts = {key: _text(value) for key, value in (metadata or {}).items() if value is not None}
+    texts = texts_of(metadata)
     with _opened(Path(paths[0])) as (_, stream):
         options = movie_options(texts, stream.average_rate)
     with written_whole(target) as temporary:  # noqa: SIM117

@@ -1,4 +1,5 @@
-"""A file to a stream: any video that FFmpeg knows, animated GIF and WebP. Nothing is decoded before it is pulled."""
+"""A file to a stream: any video that FFmpeg knows, pictures that move, folders of frames. Nothing is decoded before it
+is pulled."""
 
 from __future__ import annotations
 
@@ -17,23 +18,25 @@ from torch import Tensor
 
 from ..errors import DiffilmError
 from .audio import audio_stream
-from .colour import WEIGHTS, from_planes
+from .images import frame_files, is_frames, metadata_of_frame, read_frames
+from .pixels import to_rgb
+from .png import read_texts
 from .stream import CHUNK, FrameStream
 
 ANIMATIONS = (".gif", ".webp")
-PLANAR = {f"yuv{j}{s}p{b}": 8 if not b else int(b[:2]) for j in ("", "j") for s in (420, 422, 444)
-          for b in ("", "10le", "12le") if not (j and b)}  # fmt: skip
 
-
-def read(path: str | PathLike[str]) -> FrameStream:
+def read(path: str | PathLike[str], *, fps: Fraction | None = None) -> FrameStream:
     """The pictures of a video file at its frame rate, and its sound, where it has some, in `audio`.
 
     The frames are counted in the file, not taken from its header. Colours go by the file's own matrix and range
     tags; untagged Y'CbCr is taken as limited-range BT.709 from 720 lines up and BT.601 below. A variable rate becomes
-    the mean one (GIF and WebP frames that last longer are repeated). Raises DiffilmError for a file that is missing,
-    is no video, or (while iterating) ends early.
+    the mean one (GIF and WebP frames that last longer are repeated). A folder or a pattern such as `name_%05d.png`:
+    PNG or EXR frames at `fps`, None: as they say, or 24 a second. Raises DiffilmError for a file that is missing, is no
+    video, or (while iterating) ends early.
     """
     path = Path(path)
+    if is_frames(path):
+        return read_frames(path, fps)
     _check_there(path)
     return _read_animation(path) if path.suffix.lower() in ANIMATIONS else _read_video(path)
 
@@ -41,17 +44,19 @@ def read(path: str | PathLike[str]) -> FrameStream:
 def read_metadata(path: str | PathLike[str]) -> dict[str, str]:
     """The texts that `write` put into a file: `title`, `comment` and others; empty when there is none."""
     path = Path(path)
+    if is_frames(path):
+        return metadata_of_frame(frame_files(path)[0])
     _check_there(path)
-    if path.suffix.lower() not in ANIMATIONS:
+    suffix = path.suffix.lower()
+    if suffix in (".png", ".apng", ".exr"):
+        return read_texts(path) if suffix != ".exr" else metadata_of_frame(path)
+    if suffix not in ANIMATIONS:
         with _opened(path) as (container, _):
-            return dict(container.metadata)
+            return {key.lower(): text for key, text in container.metadata.items()}
     from PIL import Image
 
     with Image.open(path) as image:
-        if path.suffix.lower() == ".webp":
-            text = image.getexif().get(0x010E, "{}")
-        else:
-            text = image.info.get("comment", b"{}")
+        text = image.getexif().get(0x010E, "{}") if suffix == ".webp" else image.info.get("comment", b"{}")
     try:
         found = json.loads(text)
     except ValueError:
@@ -112,26 +117,6 @@ def _read_video(path: Path) -> FrameStream:
             )
 
     return FrameStream(make, width=width, height=height, fps=fps, frames=frames, audio=audio)
-
-
-def to_rgb(frame: Any) -> Tensor:
-    """An AVFrame to `(h, w, 3)` float32 in [0, 1], by the matrix and range that it is tagged with."""
-    name = frame.format.name
-    if name not in PLANAR:
-        return torch.from_numpy(frame.to_ndarray(format="rgb24").copy()).float().div(255)
-    bits = PLANAR[name]
-    matrix = int(frame.colorspace)
-    if matrix not in WEIGHTS:
-        matrix = 1 if frame.height >= 720 else 6
-    full = int(frame.color_range) == 2 or name.startswith("yuvj")
-    luma, cb, cr = (_plane(plane, bits) for plane in frame.planes)
-    return from_planes(luma, cb, cr, matrix=matrix, full=full, bits=bits)
-
-
-def _plane(plane: Any, bits: int) -> Tensor:
-    dtype = np.uint8 if bits == 8 else np.dtype("<u2")
-    rows = np.frombuffer(plane, dtype).reshape(-1, plane.line_size // np.dtype(dtype).itemsize)
-    return torch.from_numpy(rows[: plane.height, : plane.width].astype(np.int32))
 
 
 def _read_animation(path: Path) -> FrameStream:

@@ -1,30 +1,30 @@
-"""A stream to a file: MP4 (H.264), GIF or animated WebP by the suffix of its name."""
+"""A stream to a file or a folder of frames, as `formats` says for its name."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
 from math import ceil
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
-import torch
-from torch import Tensor
-
-from ..atomic import written_whole
+from ..atomic import folder_written_whole, written_whole
 from ..errors import DiffilmError
 from .audio import Sound
-from .colour import to_planes
+from .chapters import Chapter, set_chapters
+from .formats import CODECS, FORMATS, THREADS, Encoding, encoding
 from .mux import AudioTrack
 from .output import check_output
+from .pixels import pixels, to_frame
 from .progress import Progress, watched
 from .stream import FrameStream
 
-H264: dict[str, Any] = {"preset": "medium", "threads": 4, "mbtree": 0}
-"""What besides crf decides the bytes of an MP4. The threads are fixed because x264's rate control sees them; the
-macroblock tree is off because with it x264's AVX-512 code gives other bytes from run to run for the same frames."""
+H264: dict[str, Any] = {**CODECS["h264"].options, "threads": THREADS}
+"""What besides crf decides the bytes of an MP4."""
+USUAL = {"title", "comment", "artist", "album", "date", "genre", "description", "copyright"}
+"""Metadata that players know; an MP4 keeps others in a box of its own."""
 
 
 def write(
@@ -32,123 +32,154 @@ def write(
     path: str | PathLike[str],
     *,
     progress: Progress | None = None,
-    crf: int = 18,
+    codec: str = "",
+    bits: int = 0,
+    crf: int | None = None,
     metadata: Mapping[str, Any] | None = None,
     audio: Sound | None = None,
+    chapters: Sequence[Chapter] = (),
 ) -> Path:
-    """Writes every frame of `stream` to `path` and returns it.
+    """Writes every frame of `stream` to `path` and returns it: any suffix of `formats.FORMATS`, or a folder of frames.
 
-    .mp4: H.264, yuv420p, BT.709 limited range, tagged so, moov box first, closed GOPs; `crf` 0 (best) to 51. Odd sizes
-    get their last column or line twice, as 4:2:0 needs even ones. .gif: one palette made for the clip; above 50 fps
-    it is blended down to 50, the fastest that viewers play. .webp: lossy at a quality that follows `crf`.
-    `audio`: sound for an .mp4 (AAC), cut at the last frame; the other kinds are silent.
-    `metadata`: `title` and `comment`, and others, into the file; values that are not text are written as JSON.
-    The file appears under its name when it is whole; after an error or a cancel nothing is left.
+    codec, bits, crf: as `formats.encoding` has them; "", 0 and None are the format's usual ones. Y'CbCr is BT.709 in
+    limited range, tagged so; odd sizes get their last column or line twice where chroma needs even ones. A GIF above
+    50 fps is blended down to 50, the fastest that viewers play. An MP4 has its index first; all GOPs are closed.
+    audio: sound, cut at the last frame; None: the stream's own, where the format has sound.
+    metadata: `title` and `comment`, and others, into the file (each of the frames); values that are not text as JSON.
+    chapters: into .mp4, .mov, .mkv and .webm; the others have none.
+    The file or folder appears under its name when it is whole; after an error or a cancel nothing is left.
     `progress("write", frames done, frames, file name)` is called for every chunk. Raises DiffilmError before the first
-    frame is pulled for an unknown suffix, an unwritable folder, a crf out of range or sound for a silent kind, and
-    later when the disk fills.
+    frame is pulled for all that `check_output` and `encoding` refuse, or sound for a silent kind, and later when the
+    disk fills.
     """
     target = check_output(path)
-    if not 0 <= crf <= 51:
-        raise DiffilmError(f"crf {crf}: expected 0 (best) to 51 (smallest); 18 is hard to tell from the original")
-    if audio is not None and target.suffix.lower() != ".mp4":
-        raise DiffilmError(f"output {target}: a {target.suffix} has no sound, expected .mp4; rename it, or no audio")
-    texts = {key: _text(value) for key, value in (metadata or {}).items() if value is not None}
-    with written_whole(target) as temporary:
-        if target.suffix.lower() == ".mp4":
-            _write_mp4(watched(stream, progress, target.name), temporary, crf, texts, audio)
-        else:
-            from .animation import write_gif, write_webp
+    how = encoding(target, codec, bits, crf)
+    how.check_size(stream.width, stream.height)
+    if audio is not None:
+        check_sound(target)
+    texts = texts_of(metadata)
+    if how.form.kind == "frames":
+        from .images import write_frames
 
-            if target.suffix.lower() == ".gif":
-                write_gif(stream, temporary, texts, progress, target.name)
-            else:
-                write_webp(watched(stream, progress, target.name), temporary, texts, quality=max(1, 100 - crf))
+        with folder_written_whole(target.absolute().parent) as folder:
+            write_frames(watched(stream, progress, target.name), folder / target.name, how, texts)
+        return target
+    with written_whole(target) as temporary:
+        if how.form.kind == "video":
+            sound = audio or stream.audio
+            _write_video(watched(stream, progress, target.name), temporary, how, texts, sound, chapters)
+        else:
+            from .animation import write_animation
+
+            write_animation(stream, temporary, how, texts, progress, target.name)
     return target
 
 
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, sort_keys=True)
+def check_sound(path: Path) -> None:
+    """Raises DiffilmError for an output of a kind that has no sound."""
+    form = FORMATS[path.suffix.lower()]
+    if not form.audio:
+        kinds = ", ".join(suffix for suffix, each in FORMATS.items() if each.audio)
+        what = "A folder of frames" if form.kind == "frames" else f"a {form.suffix}"
+        raise DiffilmError(f"output {path}: {what} has no sound, expected one of {kinds}; rename it, or no audio")
 
 
-def movie_options(metadata: Mapping[str, str], fps: Fraction) -> dict[str, str]:
-    """Muxer options: the index first; a time scale in which whole frames are exact, so that no edit list cuts the last
-    one short; free metadata keys only where there are such (players know the usual ones)."""
-    free = set(metadata) - {
-        "title",
-        "comment",
-        "artist",
-        "album",
-        "date",
-        "genre",
-        "description",
-        "copyright",
-    }
-    scale = fps.numerator * ceil(1000 / fps.numerator)
+def texts_of(metadata: Mapping[str, Any] | None) -> dict[str, str]:
+    """Metadata as texts, without what is None."""
     return {
-        "movflags": "+faststart" + ("+use_metadata_tags" if free else ""),
-        "movie_timescale": str(scale),
+        key: value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, sort_keys=True)
+        for key, value in (metadata or {}).items()
+        if value is not None
     }
 
 
-def even(frame: Tensor) -> Tensor:
-    """`(h, w, 3)` with the last line and column repeated where a side is odd."""
-    if frame.shape[0] % 2:
-        frame = torch.cat([frame, frame[-1:]])
-    if frame.shape[1] % 2:
-        frame = torch.cat([frame, frame[:, -1:]], 1)
-    return frame
+def movie_options(metadata: Mapping[str, str], fps: Fraction, container: str = "mp4") -> dict[str, str]:
+    """Muxer options. MP4: the index first; a time scale in which whole frames are exact, so that no edit list cuts the
+    last one short; free metadata keys only where there are such. Matroska: no random numbers."""
+    if container in ("mp4", "mov"):
+        free = metadata.keys() - USUAL
+        scale = fps.numerator * ceil(1000 / fps.numerator)
+        flags = "+faststart+write_colr" + ("+use_metadata_tags" if free else "")
+        return {"movflags": flags, "movie_timescale": str(scale)}
+    return {"fflags": "+bitexact"} if container in ("matroska", "webm") else {}
 
 
-def _write_mp4(
-    stream: FrameStream, path: Path, crf: int, metadata: Mapping[str, str], audio: Sound | None = None
+def video_stream(container: Any, stream: FrameStream, how: Encoding) -> Any:
+    """The video track of an open container, its encoder set up and tagged."""
+    form = pixels(how.pixels)
+    across, down = (form.across, form.down) if form else (1, 1)
+    video = container.add_stream(how.codec.encoder, rate=stream.fps)
+    video.width, video.height = ceil(stream.width / across) * across, ceil(stream.height / down) * down
+    video.pix_fmt = how.pixels
+    video.time_base = 1 / stream.fps
+    context = video.codec_context
+    context.time_base = 1 / stream.fps
+    context.thread_count = THREADS
+    context.options = how.options()
+    if how.codec.tag and how.form.container in ("mp4", "mov"):
+        context.codec_tag = how.codec.tag
+    tag(context, how.pixels)
+    return video
+
+
+def tag(target: Any, name: str) -> None:
+    """Writes what the values of a pixel format mean onto an encoder or a frame: BT.709, or sRGB where it is RGB."""
+    form = pixels(name)
+    yuv = form is not None and form.kind == "yuv"
+    target.colorspace, target.color_range = (1, 1) if yuv else (0, 2)
+    if hasattr(target, "color_primaries"):
+        target.color_primaries, target.color_trc = 1, 1 if yuv else 13
+
+
+def pictures(stream: FrameStream, name: str) -> Iterator[Any]:
+    """The frames as AVFrames of a pixel format, tagged, at their times."""
+    count = 0
+    for chunk in stream:
+        for frame in chunk:
+            picture = to_frame(frame, name)
+            tag(picture, name)
+            picture.pts, picture.time_base = count, 1 / stream.fps
+            count += 1
+            yield picture
+
+
+def _write_video(
+    stream: FrameStream,
+    path: Path,
+    how: Encoding,
+    metadata: Mapping[str, str],
+    audio: Sound | None,
+    chapters: Sequence[Chapter],
 ) -> None:
     import av
 
-    with av.open(str(path), "w", format="mp4", options=movie_options(metadata, stream.fps)) as container:
+    options = movie_options(metadata, stream.fps, how.form.container)
+    with av.open(str(path), "w", format=how.form.container, options=options) as container:
         container.metadata.update(metadata)
-        video: Any = container.add_stream("libx264", rate=stream.fps)
-        video.width, video.height = stream.width + stream.width % 2, stream.height + stream.height % 2
-        video.pix_fmt = "yuv420p"
-        video.time_base = 1 / stream.fps
-        context = video.codec_context
-        context.time_base = 1 / stream.fps
-        context.thread_count = H264["threads"]
-        context.options = {"crf": str(crf), "preset": str(H264["preset"]), "mbtree": str(H264["mbtree"])}
-        context.colorspace = context.color_primaries = context.color_trc = 1
-        context.color_range = 1
-        sound = None if audio is None else AudioTrack(container, audio, stream.duration)
-        count = 0
-        for chunk in stream:
-            for frame in chunk:
-                picture = _picture(frame)
-                picture.pts, picture.time_base = count, 1 / stream.fps
-                for packet in video.encode(picture):
-                    _mux(container, packet, stream)
-                count += 1
-                if sound is not None:
-                    sound.until(count / stream.fps)
-        for packet in video.encode(None):
-            _mux(container, packet, stream)
+        video = video_stream(container, stream, how)
+        set_chapters(container, chapters)
+        sound = None if audio is None else AudioTrack(container, audio, stream.duration, how.form.audio)
+        muxer = _Muxer(container, stream.fps, how.codec.delay)
+        for count, picture in enumerate(pictures(stream, how.pixels), 1):
+            muxer.mux(video.encode(picture))
+            if sound is not None:
+                sound.until(count / stream.fps)
+        muxer.mux(video.encode(None))
         if sound is not None:
             sound.finish()
 
 
-def _mux(container: Any, packet: Any, stream: FrameStream) -> None:
-    if not packet.duration:
-        packet.duration = round(1 / stream.fps / packet.time_base)
-    container.mux(packet)
+class _Muxer:
+    """Gives every packet a frame's duration, and its decoding time where the encoder gives none to trust."""
 
+    def __init__(self, container: Any, fps: Fraction, delay: int | None) -> None:
+        self.container, self.fps, self.delay, self.count = container, fps, delay, 0
 
-def _picture(frame: Tensor) -> Any:
-    """One RGB frame as a yuv420p AVFrame with BT.709 tags."""
-    import av
-
-    planes = to_planes(even(frame))
-    picture: Any = av.VideoFrame(planes[0].shape[1], planes[0].shape[0], "yuv420p")
-    for plane, values in zip(picture.planes, planes, strict=True):
-        row = torch.zeros(values.shape[0], plane.line_size, dtype=torch.uint8)
-        row[:, : values.shape[1]] = values
-        plane.update(row.numpy().tobytes())
-    picture.colorspace, picture.color_range = 1, 1
-    return picture
+    def mux(self, packets: Iterable[Any]) -> None:
+        for packet in packets:
+            step = round(1 / self.fps / packet.time_base)
+            packet.duration = packet.duration or step
+            if self.delay is not None:
+                packet.dts = (self.count - self.delay) * step
+            self.count += 1
+            self.container.mux(packet)

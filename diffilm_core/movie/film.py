@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 from torch import Tensor
 
-from ..errors import DiffilmError
+from ..errors import NotFinite
 from ..frames.progress import Progress
 from ..story import Shot, Storyboard
 from .store import ShotStore
@@ -26,7 +26,7 @@ class Film:
 
     `sample_shot` is any callable, so a host's model films as well as ours. Latents are stored before the next shot
     begins; what is already stored under `key_of(shot)` is not sampled again. `progress("film", shots done, shots,
-    prompt)` is called before each shot and at the end. Raises DiffilmError for latents that are not finite.
+    prompt)` is called before each shot and at the end. Raises NotFinite for latents that are not.
     """
 
     def __init__(
@@ -56,9 +56,10 @@ class Film:
         if found is not None:
             log.info("shot %d is taken from %s", shot.index + 1, self.store.folder)
             return found
+        log.info("shot %d is sampled", shot.index + 1)
         latents = self.sample_shot(shot)
         if not bool(latents.isfinite().all()):
-            raise DiffilmError(
+            raise NotFinite(
                 f"shot {shot.index + 1} came out as not-a-number, expected finite latents; lower the guidance or "
                 "sample in float32"
             )

@@ -2,118 +2,145 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
-from ..frames import FrameStream, concat, concat_files, decode, interpolate_blend, upscale_bicubic, write
+from ..frames import FrameStream, concat_files, decode, interpolate, upscale, write
+from ..frames.formats import Encoding, encoding
+from ..frames.interpolate import Interpolator
 from ..frames.progress import Progress
-from ..frames.write import H264
-from ..story import Shot
-from .film import Film
-from .store import digest_key
+from ..frames.upscale import Upscaler
+from .pieces import Ends, Piece
+from .store import ShotStore, digest_key
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class RenderSettings:
     """What decides a shot's frames and its file besides the latents.
 
-    `fps` and `upscale` None: as sampled. `form`: device and dtype of the autoencoder.
+    `fps` and `upscale` None: as sampled. `interpolator` None blends, `upscaler` None is bicubic. `form`: device and
+    dtype of the autoencoder. `transition`: seconds that a transition lasts. `output`: how files are coded.
     """
 
     source_fps: Fraction
     fps: Fraction | None = None
     upscale: float | None = None
     batch: int = 4
-    crf: int = 18
     autoencoder: str = ""
     form: str = ""
+    interpolator: Interpolator | None = None
+    upscaler: Upscaler | None = None
+    transition: Fraction = Fraction(1, 2)
+    output: Encoding = field(default_factory=lambda: encoding(Path("movie.mp4")))
+
+    @property
+    def final_fps(self) -> Fraction:
+        return self.source_fps if self.fps is None else self.fps
+
+    @property
+    def transition_frames(self) -> int:
+        return round(self.transition * self.final_fps)
 
     def stages(self) -> dict[str, Any]:
         """The settings as plain values, for keys and metadata."""
         return {
             "decode": {"batch": self.batch, "autoencoder": self.autoencoder, "form": self.form},
-            "interpolate": None if self.fps is None else {"method": "blend", "fps": str(self.fps)},
-            "upscale": None if self.upscale is None else {"method": "bicubic", "scale": self.upscale},
+            "interpolate": None if self.fps is None else {**_named(self.interpolator, "blend"), "fps": str(self.fps)},
+            "upscale": None if self.upscale is None else {**_named(self.upscaler, "bicubic"), "scale": self.upscale},
         }
 
     def segment_key(self, latents_key: str) -> str:
-        import av
-
-        encoder = {"codec": "libx264", "crf": self.crf, "av": av.__version__, **H264}
         return digest_key(
             {
                 "kind": "segment",
                 "version": 1,
                 "latents": latents_key,
                 "stages": self.stages(),
-                "encoder": encoder,
+                "encoder": self.output.key(),
             }
         )
+
+
+def _named(model: Interpolator | Upscaler | None, plain: str) -> dict[str, Any]:
+    return {"method": plain} if model is None else {"method": model.name, "model": model.fingerprint}
 
 
 def shot_stream(vae: Any, latents: Tensor, settings: RenderSettings) -> FrameStream:
     """A shot's latents `(c, t, h, w)` as its finished frames, lazy: decoded, interpolated, upscaled."""
     stream = decode(vae, latents, settings.source_fps, batch=settings.batch)
     if settings.fps is not None:
-        stream = interpolate_blend(stream, settings.fps)
-    return stream if settings.upscale is None else upscale_bicubic(stream, settings.upscale)
-
-
-def finished_stream(film: Film, shot: Shot, vae: Any, settings: RenderSettings, like: Tensor) -> FrameStream:
-    """`shot_stream` that fetches the latents when it is pulled; `like` is a tensor of their shape."""
-
-    def make() -> Iterator[Tensor]:
-        yield from shot_stream(vae, film.latents(shot), settings)
-
-    return shot_stream(vae, like, settings).with_frames(make)
+        stream = interpolate(stream, settings.fps, model=settings.interpolator)
+    return stream if settings.upscale is None else upscale(stream, settings.upscale, model=settings.upscaler)
 
 
 def render(
-    film: Film,
-    stream_of: Callable[[Shot], FrameStream],
-    settings: RenderSettings,
+    store: ShotStore,
+    streams: Sequence[FrameStream],
+    pieces: Sequence[Piece],
+    labels: Sequence[str],
     out: Path,
     *,
-    metadata: Mapping[str, Any] | None = None,
+    output: Encoding | None = None,
     progress: Progress | None = None,
+    **joining: Any,
 ) -> Path:
-    """Writes a filmed storyboard to `out` and returns it.
+    """Writes a movie to `out` and returns it: one file for each of `pieces` (`plan_pieces`), kept in the store under
+    its key and made only where it is missing, then joined by copying packets.
 
-    An .mp4 is joined from one file a shot, kept in the film's store under the shot's key and made only where it is
-    missing; .gif and .webp are written in one go from the latents. `stream_of(shot)` gives a shot's frames, lazily.
-    `progress("render", frames done, frames, message)` is called for every chunk, then "join" for every shot.
+    streams: the shots' finished frames, whole and lazy. labels: what each shot is, for progress and for people who
+    look into the store. output: how files are coded, the usual way of `out` where it is None. joining: metadata, audio
+    and what else `concat_files` takes. A shot's body is written before the transition into it, so that each shot is
+    computed once. `progress("render", frames done, frames, message)` is called for every chunk, then "join" for every
+    file.
     """
-    shots = film.storyboard.shots
-    streams = [stream_of(shot) for shot in shots]
-    whole = concat(streams)
-    if out.suffix.lower() != ".mp4":
-        return write(whole, out, crf=settings.crf, metadata=metadata, progress=_shifted(progress, 0, whole.frames))
+    output = encoding(out) if output is None else output
+    suffix = output.segment_suffix()
+    ends = Ends(streams, store.folder)
+    total = sum(piece.frames for piece in pieces)
+    there = {piece.key for piece in pieces if store.segment(piece.key, suffix) is not None}
+    mixed = {piece.shot for piece in pieces if piece.transition and piece.key not in there}
     done = 0
-    segments = []
-    for shot, stream in zip(shots, streams, strict=True):
-        key = settings.segment_key(film.key_of(shot))
-        message = f"shot {shot.index + 1} of {len(shots)}: {shot.prompt}"
-        report = _shifted(progress, done, whole.frames, message)
-        path = film.store.segment(key)
-        if path is None:
-            path = film.store.put_segment(key, _writer(stream, settings.crf, report), {"prompt": shot.prompt})
-        segments.append(path)
-        done += stream.frames
+    for piece in sorted(pieces, key=lambda piece: (piece.shot, bool(piece.transition))):
+        label = f"shot {piece.shot + 1} of {len(streams)}: {labels[piece.shot]}"
+        if piece.key not in there:
+            if piece.transition:
+                from ..frames.transitions import transition
+
+                stream = transition(*ends.of(piece), piece.transition)
+            else:
+                stream = ends.body(piece, head=piece.shot in mixed, tail=piece.shot + 1 in mixed)
+            log.info("%s is written to %s", piece_name(piece), store.segment_path(piece.key, suffix))
+            about = {"shot": piece.shot, "prompt": labels[piece.shot], "transition": piece.transition}
+            write = writer(stream, output, shown(progress, done, total, label))
+            store.put_segment(piece.key, write, {**about, "frames": piece.frames}, suffix)
+        done += piece.frames
         if progress is not None:
-            progress("render", done, whole.frames, message)
-    return concat_files(segments, out, metadata=metadata, progress=progress)
+            progress("render", done, total, label)
+    files = [store.segment_path(piece.key, suffix) for piece in pieces]
+    return concat_files(files, out, progress=progress, **joining)
 
 
-def _writer(stream: FrameStream, crf: int, progress: Progress | None) -> Callable[[Path], Path]:
-    return lambda path: write(stream, path, crf=crf, progress=progress)
+def piece_name(piece: Piece) -> str:
+    return f"the {piece.transition} into shot {piece.shot + 1}" if piece.transition else f"shot {piece.shot + 1}"
 
 
-def _shifted(progress: Progress | None, start: int, total: int, message: str = "") -> Progress | None:
+def writer(
+    stream: FrameStream, output: Encoding, progress: Progress | None = None, **more: Any
+) -> Callable[[Path], Path]:
+    """What writes a stream's frames, coded so, to the path that it is given."""
+    more = {"codec": output.codec.name, "bits": output.bits, "crf": output.crf, **more}
+    return lambda path: write(stream, path, progress=progress, **more)
+
+
+def shown(progress: Progress | None, start: int, total: int, message: str = "") -> Progress | None:
     """A shot's progress in writing as the movie's in rendering."""
     if progress is None:
         return None

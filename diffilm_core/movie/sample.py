@@ -212,6 +212,15 @@ class ModelSampler:
             self.progress("sample", shot.index * self.steps + step, self.shots * self.steps, message)
 
 
+def window_frames(sampler: ModelSampler, shot: Shot) -> int:
+    """Frames that the network sees at each step of a shot, those where windows overlap counted each time."""
+    from ..sampling import window_ranges
+
+    frames = sampler.settings.frames(shot)
+    length = min(sampler.window, frames)
+    return len(window_ranges(frames, length, length // 2)) * length
+
+
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether torch could not get memory; on a CPU it says so in words alone."""
     return isinstance(error, (MemoryError, torch.OutOfMemoryError)) or "DefaultCPUAllocator" in str(error)

@@ -4,7 +4,7 @@
       manifest.json            the storyboard, the settings, and the keys of every shot
       latents/KEY.safetensors  `latents (c, t, h, w)`; key and digest in its metadata
       latents/KEY.part.safetensors  the sampler's state of a clip that is not done: where a killed run goes on
-      shots/KEY.mp4            a finished shot
+      shots/KEY.mp4            a finished shot, or the transition into one (.mov, .mkv where its codec wants that)
       shots/KEY.json           its size and digest, written after it: the shot counts when both agree
 
 A key is the digest of all that decides the pixels, so a file is either right or missing. Every file appears whole.
@@ -81,8 +81,8 @@ class ShotStore:
     def latents_path(self, key: str) -> Path:
         return self._latents / f"{key[:KEY_LENGTH]}.safetensors"
 
-    def segment_path(self, key: str) -> Path:
-        return self._shots / f"{key[:KEY_LENGTH]}.mp4"
+    def segment_path(self, key: str, suffix: str = ".mp4") -> Path:
+        return self._shots / f"{key[:KEY_LENGTH]}{suffix}"
 
     def latents(self, key: str) -> Tensor | None:
         """The clip stored under `key`, `(c, t, h, w)` on the CPU, or None."""
@@ -104,9 +104,9 @@ class ShotStore:
         """Stores a sampler's state in place of the one before."""
         _write(self.state_path(key), key, state.to_tensors())
 
-    def segment(self, key: str) -> Path | None:
+    def segment(self, key: str, suffix: str = ".mp4") -> Path | None:
         """The finished shot stored under `key`, or None."""
-        path = self.segment_path(key)
+        path = self.segment_path(key, suffix)
         record = path.with_suffix(".json")
         if not path.is_file() or not record.is_file():
             return None
@@ -119,13 +119,25 @@ class ShotStore:
             return None
         return path
 
-    def put_segment(self, key: str, write: Callable[[Path], Any], about: Mapping[str, Any] | None = None) -> Path:
+    def put_segment(
+        self,
+        key: str,
+        write: Callable[[Path], Any],
+        about: Mapping[str, Any] | None = None,
+        suffix: str = ".mp4",
+    ) -> Path:
         """Has `write(path)` write the finished shot, then records it."""
-        path = self.segment_path(key)
+        path = self.segment_path(key, suffix)
         path.with_suffix(".json").unlink(missing_ok=True)
         write(path)
         _write_json(path.with_suffix(".json"), {**(about or {}), "key": key, "sha256": file_digest(path)})
         return path
+
+    def forget(self, key: str) -> None:
+        """Removes what is stored under `key`: a clip, its state, a finished shot."""
+        record = self.segment_path(key, ".json")
+        for path in (record, *self._shots.glob(f"{record.stem}.*"), self.latents_path(key), self.state_path(key)):
+            path.unlink(missing_ok=True)
 
     def manifest(self) -> dict[str, Any]:
         """What the last run wrote with `put_manifest`; empty where there is none or it is damaged."""
@@ -148,8 +160,14 @@ class ShotStore:
     def put_manifest(self, contents: Mapping[str, Any]) -> Path:
         """Writes the manifest: plain values, for people and for tools."""
         path = self.folder / "manifest.json"
-        _write_json(path, {"version": VERSION, **contents})
+        _write_json(path, {**contents, "version": VERSION})
         return path
+
+    def note(self, section: str, name: str, value: Any) -> None:
+        """One entry of a section of the manifest, beside what is there."""
+        contents = self.manifest()
+        contents[section] = {**contents.get(section, {}), name: value}
+        self.put_manifest(contents)
 
 
 def _read(path: Path, key: str, take: Callable[[dict[str, Tensor]], Any]) -> Any:

