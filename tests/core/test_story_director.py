@@ -126,7 +126,7 @@ def test_wrong_types_are_mended() -> None:
     assert board.shots[0].place == "snow, hill" and board.shots[0].time == "3"
     assert board.shots[1].transition == "dissolve"
     assert "1 entries of shots that are no objects left out" in reason
-    assert board.shots[3].prompt == RULES.shots[3].prompt and "bee" in board.shots[4].prompt
+    assert board.shots[3].prompt == RULES.shots[3].prompt and "Bee hums" in board.shots[4].prompt
     assert len(board.shots[4].place) <= 300
 
 
