@@ -225,7 +225,9 @@ class Resolver:
                 continue
             score = self._salience(entity, noun)
             if set(entity.gender) - {"n"} != set(noun.gender):
-                score *= 0.7 if entity.alive else 0.95
+                score *= 0.7 if entity.alive and noun.gender != "n" else 0.95
+            if noun.gender == "n" and entity.alive and len(set(entity.gender)) < 3:
+                score *= 0.5  # called he or she before
             scores.append((score, entity.order, entity))
         if not scores:
             return ()
@@ -234,7 +236,7 @@ class Resolver:
             return ()
         entity = best[2]
         if noun.gender in ("m", "f") and entity.alive:
-            entity.gender = noun.gender
+            entity.gender = noun.gender + ("n" if entity.animacy == "animal" and not entity.proper else "")
         return (entity,)
 
     def _below(self, noun: Noun, nouns: Sequence[Noun]) -> set[Entity]:

@@ -458,6 +458,9 @@ def _place_in_sentence(tokens: Sequence[Token], noun: Noun, by_head: dict[int, N
         noun.role = "adverb"
     elif token.dep == "ROOT":
         noun.role, noun.verb = "fragment", at
+    spoken = token.dep == "dobj" and token.quote < 0 and noun.first == head.index + 1
+    if spoken and head.lemma in words("verb.speech") and head.index > 0 and tokens[head.index - 1].quote >= 0:
+        noun.role = "subject"  # "..." asked the cat
     if noun.role == "other" and head.lemma in words("verb.speech") and head.index == noun.first - 1:
         noun.role = "subject"
 

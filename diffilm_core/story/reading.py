@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from .actions import acts
 from .blocks import Kind
 from .cast import Entity, identifier
 from .coreference import Resolver, gender_votes
+from .descriptions import Descriptions
 from .dialogue import mark_quotations, quotations, single_quoted
 from .entities import Names, Noun, nouns
 from .parse import Token, parse
@@ -148,8 +151,14 @@ def _assemble(
     for paragraph in paragraphs:
         for token in paragraph.tokens:
             by_sentence.setdefault(token.sentence, (paragraph, []))[1].append(token)
-    setting = Setting()
+    setting, looks = Setting(), Descriptions()
     scene = 0
+
+    def called(entity: Entity) -> str:
+        return (
+            found[entity].name if entity in found else next((n.text for n in entity.nouns if n.kind != "pronoun"), "it")
+        )
+
     out: list[SentenceReading] = []
     for number, piece in enumerate(pieces):
         span = (piece.start, piece.end)
@@ -162,18 +171,34 @@ def _assemble(
         paragraph, tokens = by_sentence[number]
         inside = [noun for noun in paragraph.nouns if noun.sentence == number]
         setting.read(paragraph.tokens, inside)
+        looks.read(paragraph.tokens, inside)
+        clauses = tuple(
+            Clause(
+                (act.start, act.end), _ids(act.subject, found), act.verb, act.words, _ids(act.object, found), act.filmed
+            )
+            for act in acts(paragraph.tokens, inside, number, called)
+        )
         speaker = next((paragraph.speakers[t.quote] for t in tokens if t.quote in paragraph.speakers), None)
         speaking = found[speaker].id if speaker in found else ""
         mentions = _mentions(tokens, inside, found, speaking)
         seen = dict.fromkeys(i for m in mentions if m.visible for i in [m.member] if i)
         out.append(
             SentenceReading(
-                span, piece.kind, tuple(mentions), (), tuple(seen), setting.place, setting.time, setting.weather,
+                span, piece.kind, tuple(mentions), clauses, tuple(seen), setting.place, setting.time, setting.weather,
                 setting.place_changed, setting.time_changed, setting.weather_changed, setting.time_lapse, speaking,
                 scene, setting.flashback,
             )
         )  # fmt: skip
-    return Reading(text, tuple(out), tuple(found.values()), {})
+    described = {found[entity].id: tuple(said) for entity, said in looks.found.items() if entity in found}
+    cast = tuple(
+        dataclasses.replace(m, description=described[m.id][0][1]) if m.id in described else m for m in found.values()
+    )
+    return Reading(text, tuple(out), cast, described)
+
+
+def _ids(entities: Sequence[Entity], found: dict[Entity, CastMember]) -> tuple[str, ...]:
+    members = dict.fromkeys(m for e in entities for m in (e.members or (e,)))
+    return tuple(found[entity].id for entity in members if entity in found)
 
 
 def _mentions(

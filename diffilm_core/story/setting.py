@@ -15,6 +15,7 @@ AT = these(
     " over up down above below outside around round between before aboard"
 )
 ARRIVE = these("enter reach approach visit cross climb ascend descend leave")
+LATER = frozenset(("after", "later"))
 PARTS = these(
     "edge side bottom top middle foot end entrance corner mouth bank heart midst depth centre center brink"
     " shore front back"
@@ -183,7 +184,9 @@ def _time(tokens: Sequence[Token], nouns: Sequence[Noun]) -> tuple[str, bool]:
             or (noun.preposition == "after" and noun.role == "oblique")
         ):
             if noun.lemma not in ("moment", "minute", "instant", "second", "while", "time"):
-                said_so = ["after", *noun.words] if noun.preposition == "after" else [*noun.words, *after[:1]]
+                said_so = [*noun.words, *LATER & set(after[:1])]
+                if noun.preposition == "after":
+                    said_so = ["after", *noun.words]
                 found, lapse = " ".join(w for w in said_so if w[0].isalpha()), True
             continue
         if (
