@@ -26,6 +26,8 @@ from .text.clip import TextEncoder
 
 ASSETS = Path(__file__).parent / "assets"
 SHIPPED = ASSETS / "diffilm"
+FINISHING = ("interpolate.safetensors", "upscale.safetensors")
+"""Networks that finish a film; they may lie beside a model and are no part of it."""
 TOKENIZER = ASSETS / "tokenizer"
 PREFIXES = {"unet": "model.diffusion_model.", "vae": "first_stage_model.", "text": "cond_stage_model.transformer."}
 
@@ -138,8 +140,10 @@ def read_model(path: str | Path | None = None) -> tuple[dict[str, Tensor], Model
 
 
 def model_files(path: Path) -> list[Path]:
-    """The safetensors files of a model: those of a folder by name, or the file itself."""
-    return sorted(path.glob("*.safetensors")) or [path] if os.path.isdir(path) else [path]
+    """The safetensors files of a model: those of a folder by name but FINISHING, or the file itself."""
+    if not os.path.isdir(path):
+        return [path]
+    return sorted(file for file in path.glob("*.safetensors") if file.name not in FINISHING) or [path]
 
 
 def fingerprint(path: Path) -> str:

@@ -64,11 +64,15 @@ def read_tensors(path: str | Path) -> tuple[dict[str, Tensor], dict[str, str]]:
 
 def write_tensors(path: str | Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> Path:
     """Write a safetensors file; it appears whole. Raises DiffilmError where it cannot be written."""
+    from safetensors import SafetensorError
     from safetensors.torch import save_file
 
     path = Path(path)
     with written_whole(path) as temporary:
-        save_file({name: t.contiguous() for name, t in tensors.items()}, str(temporary), metadata=dict(metadata))
+        try:
+            save_file({name: t.contiguous() for name, t in tensors.items()}, str(temporary), metadata=dict(metadata))
+        except SafetensorError as error:  # a full disk
+            raise OSError(str(error)) from error
     return path
 
 

@@ -1,4 +1,4 @@
-"""`movie`, `clip` and `walk`: what needs no server."""
+"""`clip` and `walk`, and what a story file holds."""
 
 from __future__ import annotations
 
@@ -32,28 +32,6 @@ def read(arguments: argparse.Namespace) -> str | Storyboard:
     return open_storyboard(
         path, form, style=arguments.style, seed=arguments.seed, frames=arguments.frames, fps=arguments.fps
     )
-
-
-def movie(arguments: argparse.Namespace) -> int:
-    story = read(arguments)
-    with Progress("preparing the movie") as progress:
-        from ..movie import make_movie
-
-        path = make_movie(
-            story,
-            arguments.output,
-            model=arguments.model,
-            style=arguments.style,
-            size=arguments.size,
-            frames=arguments.frames,
-            fps=arguments.fps,
-            steps=arguments.steps,
-            seed=arguments.seed,
-            device=arguments.device,
-            progress=progress,
-        )
-    say(str(path))
-    return 0
 
 
 def clip(arguments: argparse.Namespace) -> int:

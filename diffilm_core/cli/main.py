@@ -12,12 +12,16 @@ from typing import Any, NoReturn
 
 from .. import __version__
 from ..errors import Cancelled, DiffilmError
+from . import describe, finish
+from .movie import add_movie_options, add_reshoot_options
 from .output import CommandFailed, complain, say
 from .plan import add_plan_options
 
 MAX_SEED = 2**64 - 1
 EPILOG = """examples:
   diffilm movie stories/the_fox.txt -o movie.mp4 --style watercolor
+  diffilm movie stories/the_fox.txt --dry-run
+  diffilm reshoot movie.mp4 --shot 3 --seed 7
   diffilm plan stories/the_fox.txt
   diffilm clip "a fox in the snow"
   diffilm walk "a fox in the snow" "an owl at night" --music song.mp3 -o walk.mp4
@@ -144,10 +148,10 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
     movie = commands.add_parser("movie", help="a story into a movie of many shots")
-    movie.add_argument("story", metavar="STORY.txt", help="a plain text file, or the JSON of `diffilm plan --json`")
-    movie.add_argument("-o", "--output", default="movie.mp4", metavar="FILE", help=".mp4, .gif or .webp (movie.mp4)")
+    add_movie_options(movie, _count, _rate)
     _add_shot_options(movie)
     _add_model_options(movie)
+    add_reshoot_options(commands.add_parser("reshoot", help="one shot of a movie again"), _count, _seed, _text)
 
     plan = commands.add_parser("plan", help="the shots that a story would give, without filming them")
     add_plan_options(plan)
@@ -160,6 +164,8 @@ def build_parser() -> argparse.ArgumentParser:
     _add_model_options(clip)
 
     _add_walk(commands)
+    finish.add_parsers(commands, _rate, _size)
+    describe.add_parser(commands)
 
     _add_inspect(commands)
     _add_fetch(commands)
@@ -196,9 +202,17 @@ def _dispatch(arguments: argparse.Namespace) -> int:
         from . import plan
 
         return plan.plan(arguments)
+    if arguments.command in ("interpolate", "upscale"):
+        return finish.run(arguments)
+    if arguments.command == "describe":
+        return describe.run(arguments)
+    if arguments.command in ("movie", "reshoot"):
+        from . import movie
+
+        return {"movie": movie.movie, "reshoot": movie.reshoot}[arguments.command](arguments)
     from . import film
 
-    return {"movie": film.movie, "clip": film.clip, "walk": film.walk}[arguments.command](arguments)
+    return {"clip": film.clip, "walk": film.walk}[arguments.command](arguments)
 
 
 def _wait_briefly() -> None:

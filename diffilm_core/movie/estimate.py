@@ -235,8 +235,8 @@ def _timed(work: Callable[[], Any]) -> float:
     return time.monotonic() - start
 
 
-def report(found: Estimate, production: Production) -> list[str]:
-    """The estimate for people, a line each."""
+def report(found: Estimate, production: Production, folder: Path) -> list[str]:
+    """The estimate for people, a line each. folder: where the movie's parts will be kept."""
     made, shots = found.shots
     sampled, final = found.frames
     settings = production.sampler.settings
@@ -249,7 +249,7 @@ def report(found: Estimate, production: Production) -> list[str]:
         f"frames   {sampled} sampled at {settings.width}x{settings.height}, {final} in the movie at {width}x{height}, "
         f"{float(production.settings.final_fps):g} a second",
         f"memory   {in_words(found.memory)}{free} on {found.device}",
-        f"disk     {in_words(found.room.folder)} in {production.store.folder}, {in_words(found.room.movie)} the file",
+        f"disk     {in_words(found.room.folder)} in {folder}, {in_words(found.room.movie)} the file",
         f"time     {clock(found.total)}: "
         + ", ".join(f"{name} {clock(seconds)}" for name, seconds in found.seconds.items() if seconds >= 0.05)
         + f"; by {found.source}",

@@ -7,11 +7,13 @@ from typing import Any
 
 import torch
 
-from ..bundle import SHIPPED
 from ..frames.interpolate import Interpolator
 from ..frames.upscale import Upscaler
+from ..models.interpolation.load import SHIPPED as INTERPOLATOR
+from ..models.upscaling import FILE, SHIPPED
 
 OURS = "diffilm"
+UPSCALER = SHIPPED / FILE
 
 
 def finishers(
@@ -22,13 +24,13 @@ def finishers(
     None: ours where its weights ship. Raises DiffilmError for a file that is missing or no such network.
     """
     return (
-        _loaded("load_interpolator", interpolator, "blend", "interpolate.safetensors", device),
-        _loaded("load_upscaler", upscaler, "bicubic", "upscale.safetensors", device),
+        _loaded("load_interpolator", interpolator, "blend", INTERPOLATOR, device),
+        _loaded("load_upscaler", upscaler, "bicubic", UPSCALER, device),
     )
 
 
-def _loaded(loader: str, name: str | Path | None, plain: str, asset: str, device: torch.device | str | None) -> Any:
-    if name == plain or (name is None and not (SHIPPED / asset).is_file()):
+def _loaded(loader: str, name: str | Path | None, plain: str, ours: Path, device: torch.device | str | None) -> Any:
+    if name == plain or (name is None and not ours.is_file()):
         return None
     from .. import finishing
 

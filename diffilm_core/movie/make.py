@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 import os
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -17,23 +17,24 @@ from ..frames import as_fps, check_output
 from ..frames.formats import Encoding, encoding
 from ..frames.progress import Progress
 from ..story import Storyboard, read_story, split_story
+from .checks import ClipScorer
 from .finish import finishers
 from .load import loaded_model
 from .production import Production
 from .render import RenderSettings
 from .room import check_room
 from .sample import ModelSampler, SampleSettings, Size, parse_size
+from .soundtrack import Soundtrack
 from .store import ShotStore, movie_folder
+from .takes import Take, best_takes
 
 if TYPE_CHECKING:
     from ..bundle import VideoModel
 
-log = logging.getLogger(__name__)
-
 
 @dataclass(frozen=True)
 class Options:
-    """What a movie is made with, as the user gave it; None: the model's own default, or as said."""
+    """What a movie is made with, as the user gave it; None: the model's own default, or as `make_movie` says."""
 
     style: str = ""
     size: Size | None = None
@@ -46,19 +47,24 @@ class Options:
     spacing: str | None = None
     negative: str | None = None
     interpolate: float | Fraction | None = None
+    interpolator: str | Path | None = None
     upscale: float | None = 2.0
+    upscaler: str | Path | None = None
     batch: int = 4
     codec: str = ""
     bits: int = 0
     crf: int | None = None
     max_shots: int | None = None
-    interpolator: str | Path | None = None
-    upscaler: str | Path | None = None
+    music: str | Path | None = None
+    fade: float = 0.0
+    check: bool = False
+    rerolls: int = 0
+    scorer: str | Path | None = None
 
-    def check(self) -> None:
+    def verify(self) -> None:
         """Raises DiffilmError for a value that no model can take."""
         parse_size(self.size)
-        for name, least in (("frames", 1), ("steps", 1), ("batch", 1)):
+        for name, least in (("frames", 1), ("steps", 1), ("batch", 1), ("rerolls", 0)):
             value = getattr(self, name)
             if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < least):
                 raise DiffilmError(f"{name} {value!r}: expected a whole number of at least {least}; give a larger one")
@@ -85,71 +91,90 @@ def make_movie(
     seed: int = 0,
     device: torch.device | str | None = None,
     progress: Progress | None = None,
-    cfg: float | None = None,
-    sampler: str | None = None,
-    spacing: str | None = None,
-    negative: str | None = None,
-    interpolate: float | Fraction | None = None,
-    upscale: float | None = 2.0,
-    batch: int = 4,
-    codec: str = "",
-    bits: int = 0,
-    crf: int | None = None,
-    max_shots: int | None = None,
-    interpolator: str | Path | None = None,
-    upscaler: str | Path | None = None,
-    fresh: bool = False,
     folder: str | os.PathLike[str] | None = None,
+    fresh: bool = False,
+    on_checked: Callable[[Sequence[Take]], None] | None = None,
+    **options: Any,
 ) -> Path:
-    """Films `story` shot by shot and writes the movie to `out` (.mp4, .gif or .webp); returns its path.
+    """Films `story` shot by shot and writes the movie to `out` (.mp4 or any other of `frames.formats`); returns that.
 
     story: the text itself, a file (a `Path`, or a `str` that is the path of one), or a finished Storyboard (its
         durations, prompts and seeds are kept; `style`, `frames` and `seed` then do nothing).
     model: a model file, a loaded model, or None for the one that ships. device: None is the GPU where there is one.
-    size, frames, fps, steps, cfg, sampler, spacing, negative: how shots are sampled; None is the model's own default.
-    interpolate: frames a second of the movie; None is twice `fps`; `fps` itself leaves the frames as sampled.
-    upscale: factor from the sampled size to the movie's; None or 1 leaves it. So the model that ships samples 128x128
-        at 8 fps and makes a movie of 256x256 at 16 fps.
-    batch: frames decoded at once. codec, bits, crf: how the file is coded (`frames.formats`). max_shots: film only the
-        first so many.
-    interpolator: "diffilm" (the network that ships), "blend" or a weight file; upscaler: "diffilm", "bicubic" or a
-        weight file. None: the network that ships where it is there.
+    size, frames, fps, steps and, among the options, cfg, sampler, spacing, negative: how shots are sampled; None is
+        the model's own default.
     folder: where finished shots are kept, `OUT-stem.diffilm` beside `out` by default. A run that was killed or
         cancelled goes on from there, inside a shot from the last saved step, and an edited story costs only the shots
         that changed. fresh: what is kept there of these very shots is made again.
     progress: `progress(stage, done, total, message)` with stages "load", "sample" (steps), "render" (frames) and
-        "join" (shots); it may raise `Cancelled`, which leaves what is finished and no half-written file.
+        "join" (files); it may raise `Cancelled`, which leaves what is finished and no half-written file.
+
+    The other options, by name:
+    interpolate: frames a second of the movie; None is twice `fps`; `fps` itself leaves the frames as sampled.
+    upscale: factor from the sampled size to the movie's; None or 1 leaves it. So the model that ships samples 128x128
+        at 8 fps and makes a movie of 256x256 at 16 fps.
+    interpolator: "diffilm" (the network that ships), "blend" or a weight file; upscaler: "diffilm", "bicubic" or a
+        weight file. None: the network that ships where it is there.
+    batch: frames decoded at once. codec, bits, crf: how the file is coded. max_shots: film only the first so many.
+    music: a sound file under the whole movie, looped; fade: seconds that it takes to come and go.
+    check: look at each sampled shot; rerolls: shots with findings are sampled again with up to so many other seeds,
+        and the best is kept; scorer: a local CLIP folder that judges prompts. `on_checked(takes)` is told.
 
     Raises DiffilmError, before anything slow, for an empty story, an output that cannot be written, a model file that
     cannot be read, a size that the model cannot make, numbers out of range, and a disk without room for the movie.
     """
-    options = Options(
-        style=style, size=size, frames=frames, fps=fps, steps=steps, seed=seed, cfg=cfg, sampler=sampler,
-        spacing=spacing, negative=negative, interpolate=interpolate, upscale=upscale, batch=batch, codec=codec,
-        bits=bits, crf=crf, max_shots=max_shots, interpolator=interpolator, upscaler=upscaler,
-    )  # fmt: skip
-    target = check_output(out)
-    options.check()
-    output = encoding(target, codec, bits, crf)
-    text = story if isinstance(story, Storyboard) else _text_of(story)
-    if isinstance(text, str):
-        options.storyboard(text, frames, None if fps is None else as_fps(fps))
-    loaded = loaded_model(model, device, progress)
-    settings = SampleSettings.for_model(
-        loaded, size=size, fps=fps, steps=steps, cfg=cfg, sampler=sampler, spacing=spacing, negative=negative
+    try:
+        wanted = Options(style, size, frames, fps, steps, seed, **options)
+    except TypeError as error:
+        raise TypeError(f"make_movie: {str(error).split('() ')[-1]}") from None
+    production, target = prepare(
+        story, out, wanted, model=model, device=device, progress=progress, folder=folder, fresh=fresh
     )
-    board = text
-    if isinstance(board, str):
-        board = options.storyboard(board, frames or loaded.defaults.frames, settings.fps)
-    rendering = _render_settings(options, loaded, settings, output)
-    store = ShotStore(movie_folder(target) if folder is None else folder)
-    film_sampler = ModelSampler(loaded, settings, len(board.shots), progress, store)
-    production = Production(board, film_sampler, rendering, store, progress)
-    if fresh:
-        production.forget()
     check_room(production, target)
     remove_stale(target.absolute().parent, target.stem)
+    if wanted.check or wanted.rerolls:
+        scorer = None if wanted.scorer is None else ClipScorer(wanted.scorer, production.sampler.model.device)
+        board, takes = best_takes(production, rerolls=wanted.rerolls, scorer=scorer)
+        production = replace(production, board=board)
+        if on_checked is not None:
+            on_checked(takes)
     return production.make(target)
+
+
+def prepare(
+    story: str | Path | Storyboard,
+    out: str | os.PathLike[str],
+    options: Options,
+    *,
+    model: str | Path | VideoModel | None = None,
+    device: torch.device | str | None = None,
+    progress: Progress | None = None,
+    folder: str | os.PathLike[str] | None = None,
+    fresh: bool = False,
+) -> tuple[Production, Path]:
+    """All that `make_movie` does before the first slow step: the movie that is to be made, and its path."""
+    target = check_output(out)
+    options.verify()
+    output = encoding(target, options.codec, options.bits, options.crf)
+    sound = None if options.music is None else Soundtrack(options.music, options.fade, target)
+    text = story if isinstance(story, Storyboard) else _text_of(story)
+    if isinstance(text, str):
+        options.storyboard(text, options.frames, None if options.fps is None else as_fps(options.fps))
+    loaded = loaded_model(model, device, progress)
+    settings = SampleSettings.for_model(
+        loaded, size=options.size, fps=options.fps, steps=options.steps, cfg=options.cfg, sampler=options.sampler,
+        spacing=options.spacing, negative=options.negative,
+    )  # fmt: skip
+    board = text
+    if isinstance(board, str):
+        board = options.storyboard(board, options.frames or loaded.defaults.frames, settings.fps)
+    rendering = _render_settings(options, loaded, settings, output)
+    sampler = ModelSampler(loaded, settings, len(board.shots), progress)
+    sampler.store = ShotStore(movie_folder(target) if folder is None else folder)
+    production = Production(board, sampler, rendering, sampler.store, progress, sound=sound)
+    if fresh:
+        production.forget()
+    return production, target
 
 
 def _text_of(story: str | Path) -> str:

@@ -20,9 +20,8 @@ from torch import Tensor
 from ..errors import DiffilmError
 from ..frames import FrameStream
 from ..frames.stream import CHUNK
+from ..frames.transitions import CUT
 from .store import digest_key
-
-CUT = ("", "cut")
 
 
 @dataclass(frozen=True)

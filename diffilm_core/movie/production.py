@@ -14,18 +14,17 @@ import torch
 from torch import Tensor
 
 from .. import __version__
+from ..errors import DiffilmError
 from ..frames import FrameStream, concat
-from ..frames.formats import FORMATS
 from ..frames.progress import Progress
+from ..frames.transitions import MIXES, transition
 from ..story import Shot, Storyboard
 from .film import Film
-from .pieces import Ends, Piece, plan_pieces
+from .pieces import CUT, Ends, Piece, plan_pieces
 from .render import RenderSettings, render, shot_stream, shown, writer
 from .sample import ModelSampler, window_frames
+from .soundtrack import Soundtrack
 from .store import ShotStore, digest_key
-
-JOINED = tuple(suffix for suffix, form in FORMATS.items() if form.kind == "video")
-"""Files that are joined from one a shot; the others are written in one go."""
 
 
 class Pace:
@@ -50,7 +49,8 @@ class Pace:
 class Production:
     """A storyboard filmed by `sampler`, finished by `settings`, kept in `store`.
 
-    `made`: for shots that are taken as another run made them, what `about` was then (by index).
+    `made`: for shots that are taken as another run made them, what `about` was then (by index). Raises DiffilmError for
+    a transition that does not exist.
     """
 
     board: Storyboard
@@ -59,6 +59,20 @@ class Production:
     store: ShotStore
     progress: Progress | None = None
     made: Mapping[int, dict[str, Any]] = field(default_factory=dict)
+    sound: Soundtrack | None = None
+
+    def __post_init__(self) -> None:
+        for shot in self.board.shots:
+            if shot.transition not in (*CUT, *MIXES):
+                raise DiffilmError(
+                    f"shot {shot.index + 1} begins with {shot.transition!r}: expected one of cut, {', '.join(MIXES)}; "
+                    "choose one of them"
+                )
+
+    @property
+    def joined(self) -> bool:
+        """Whether the file is joined from one a shot; else it is written in one go."""
+        return self.settings.output.form.kind == "video"
 
     def about(self, shot: Shot) -> dict[str, Any]:
         """A shot's keys and all that decides its pixels, as plain values."""
@@ -116,9 +130,8 @@ class Production:
 
     def make(self, out: Path, **joining: Any) -> Path:
         """Films what is missing, renders what is missing, joins. joining: audio and what else the writers take."""
-        joined = out.suffix.lower() in JOINED
         self.put_manifest(out)
-        needed = self.missing() if joined else set(range(len(self.board)))
+        needed = self.missing()
         pace = Pace()
         for shot in self.board.shots:
             if shot.index in needed:
@@ -126,9 +139,11 @@ class Production:
                     self.film.latents(shot)
             self.sampler.report(shot, self.sampler.steps)
         joining = {"metadata": self.metadata(out), **joining}
+        if self.sound is not None:
+            joining["audio"] = self.sound.of(sum(piece.frames for piece in self.pieces) / self.settings.final_fps)
         output = self.settings.output
         with pace.of("finish", self._frames_left()):
-            if joined:
+            if self.joined:
                 labels = [shot.prompt for shot in self.board.shots]
                 render(
                     self.store, self.streams, self.pieces, labels, out, output=output, progress=self.progress, **joining
@@ -149,6 +164,8 @@ class Production:
 
     def segment(self, piece: Piece) -> Path | None:
         """The piece's file, where it is there and whole."""
+        if not self.joined:
+            return None
         return self.store.segment(piece.key, self.settings.output.segment_suffix())
 
     def _steps_left(self, shot: Shot) -> int:
@@ -179,8 +196,6 @@ class Production:
         def part(piece: Piece, after: bool) -> FrameStream:
             if not piece.transition:
                 return ends.body(piece, head=False, tail=after)
-            from ..frames.transitions import transition
-
             like = self.streams[piece.shot]
             return like.with_frames(lambda: iter(transition(*ends.of(piece), piece.transition)), frames=piece.frames)
 

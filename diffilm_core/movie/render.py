@@ -15,6 +15,7 @@ from ..frames import FrameStream, concat_files, decode, interpolate, upscale, wr
 from ..frames.formats import Encoding, encoding
 from ..frames.interpolate import Interpolator
 from ..frames.progress import Progress
+from ..frames.transitions import transition
 from ..frames.upscale import Upscaler
 from .pieces import Ends, Piece
 from .store import ShotStore, digest_key
@@ -112,8 +113,6 @@ def render(
         label = f"shot {piece.shot + 1} of {len(streams)}: {labels[piece.shot]}"
         if piece.key not in there:
             if piece.transition:
-                from ..frames.transitions import transition
-
                 stream = transition(*ends.of(piece), piece.transition)
             else:
                 stream = ends.body(piece, head=piece.shot in mixed, tail=piece.shot + 1 in mixed)

@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from ..errors import DiffilmError
-from ..frames import check_output
-from ..frames.formats import encoding
+from ..frames import check_output, read
+from ..frames.formats import FORMATS, encoding
 from ..frames.progress import Progress
 from ..story import Shot, Storyboard
 from .cut import check_pieces, cut_pieces
 from .finish import finishers
 from .load import loaded_model
 from .pieces import Piece
-from .production import JOINED, Production
+from .production import Production
 from .record import MovieRecord, read_record
 from .render import RenderSettings
 from .room import check_room
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from ..bundle import VideoModel
 
 log = logging.getLogger(__name__)
+VIDEOS = tuple(suffix for suffix, form in FORMATS.items() if form.kind == "video")
 
 
 def reshoot(
@@ -62,7 +63,7 @@ def reshoot(
     movie = Path(movie)
     record = read_record(movie)
     board = _edited(record, movie, shot, prompt, negative, seed)
-    target = check_output(movie.with_name(f"{movie.stem}.shot-{shot}{movie.suffix}") if out is None else out, JOINED)
+    target = check_output(movie.with_name(f"{movie.stem}.shot-{shot}{movie.suffix}") if out is None else out, VIDEOS)
     check_pieces(movie, record.pieces)
     made = record.shots[shot - 1]
     loaded = loaded_model(model, device, progress)
@@ -78,7 +79,8 @@ def reshoot(
     _forget(production, board.shots[shot - 1])
     check_room(production, target)
     _take_over(production, record, movie)
-    return production.make(target)
+    sound = read(movie).audio
+    return production.make(target, **({} if sound is None else {"audio": sound}))
 
 
 def _edited(

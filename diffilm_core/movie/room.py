@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ..errors import DiffilmError
 from ..frames.formats import Encoding
-from .production import JOINED, Production
+from .production import Production
 
 BYTES_PER_PIXEL = {"h264": 0.1, "hevc": 0.07, "av1": 0.05, "vp9": 0.07, "webp": 0.15, "gif": 0.6, "prores": 0.6,
                    "prores4444": 0.9}  # fmt: skip
@@ -47,7 +47,7 @@ def file_size(pixels: float, output: Encoding) -> int:
 def room_needed(production: Production, out: Path) -> Room:
     """What is missing in the store, and the movie, which replaces one of its name only when it is whole."""
     store, settings = production.store, production.settings
-    joined = out.suffix.lower() in JOINED
+    joined = production.joined
     clips = [4 * _numbers(production.latents_shape(shot)) for shot in production.board.shots]
     missing = [
         size

@@ -57,6 +57,7 @@ def status(*arguments: object) -> int:
 
 def test_movie_from_story_to_file(model: Path, story: Path, capsys: Any) -> None:
     small = ("--model", model, "--frames", 3, "--steps", 1, "--device", "cpu", "--seed", 4, "--style", "ink")
+    small += ("--interpolator", "blend", "--upscaler", "bicubic")
     assert status("movie", story, "-o", "fox.mp4", *small) == 0
     assert capsys.readouterr().out == "fox.mp4\n"
     film = read("fox.mp4")
@@ -66,6 +67,12 @@ def test_movie_from_story_to_file(model: Path, story: Path, capsys: Any) -> None
         "A fox sleeps in the snow, ink",
         "A bear walks by the sea at night, ink",
     ]
+
+
+MOVIE = {
+    "fresh": False, "interpolate": None, "interpolator": None, "upscale": 2.0, "upscaler": None, "codec": "", "bits": 0,
+    "crf": None, "music": None, "fade": 0.0, "check": False, "rerolls": 0, "scorer": None,
+}  # fmt: skip
 
 
 def test_every_flag_reaches_the_movie(story: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -78,10 +85,10 @@ def test_every_flag_reaches_the_movie(story: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(diffilm_core.movie, "make_movie", make_movie)
     flags = "--seed 9 --size 64x96 --frames 5 --fps 30000/1001 --steps 6 --style ink --model m.safetensors --device cpu"
     assert status("movie", story, "-o", "a.webp", *flags.split()) == 0
-    assert isinstance(seen.pop("progress"), Progress)
+    assert isinstance(seen.pop("progress"), Progress) and callable(seen.pop("on_checked"))
     assert seen == {
         "story": STORY, "out": "a.webp", "seed": 9, "size": (64, 96), "frames": 5, "fps": Fraction(30000, 1001),
-        "steps": 6, "style": "ink", "model": "m.safetensors", "device": "cpu",
+        "steps": 6, "style": "ink", "model": "m.safetensors", "device": "cpu", **MOVIE,
     }  # fmt: skip
     assert status("movie", story) == 0
     assert seen["out"] == "movie.mp4" and seen["size"] is seen["model"] is seen["fps"] is None and seen["seed"] == 0

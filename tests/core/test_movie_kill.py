@@ -10,9 +10,14 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
+from diffilm_core.errors import DiffilmError
+from diffilm_core.frames import frame_hashes, read
+from diffilm_core.movie import make_movie
 from tests.models import tiny_model
 
 ROOT = Path(__file__).parents[2]
@@ -34,3 +39,88 @@ def test_killed_at_random_moments(model: Path, tmp_path: Path, kills: int) -> No
     assert len(lines) == 1 and counted is not None, "\n".join(lines)
     assert int(counted[1]) >= kills
     assert kills < 20 or int(counted[3]) > 0  # some died inside a shot
+
+
+class Full:
+    """A disk that takes so many bytes more: a limit on the size of a file, which the kernel answers as a full disk."""
+
+    def __init__(self, size: int) -> None:
+        import resource
+
+        self.resource, self.size = resource, size
+
+    def __enter__(self) -> None:
+        self.before = self.resource.getrlimit(self.resource.RLIMIT_FSIZE)
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        self.resource.setrlimit(self.resource.RLIMIT_FSIZE, (self.size, self.before[1]))
+
+    def __exit__(self, *_: object) -> None:
+        self.resource.setrlimit(self.resource.RLIMIT_FSIZE, self.before)
+
+
+PLAIN: dict[str, Any] = {"steps": 1, "device": "cpu", "frames": 2, "interpolator": "blend", "upscaler": "bicubic"}
+STORY = "A fox sleeps in the snow. A bear walks by the river."
+
+
+def parts(folder: Path) -> dict[str, tuple[bytes, int]]:
+    return {p.name: (p.read_bytes(), p.stat().st_mtime_ns) for p in folder.rglob("*") if p.is_file()}
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGXFSZ"), reason="needs a limit on the size of files")
+def test_a_full_disk_is_named_and_finished_work_is_kept(model: Path, tmp_path: Path) -> None:
+    out = tmp_path / "m.mp4"
+    for size, what in ((1000, "latents"), (2200, "shots"), (12000, "m.mp4")):
+        with Full(size), pytest.raises(DiffilmError, match="expected a writable folder with room") as caught:
+            make_movie(STORY, out, model=model, **PLAIN)
+        assert "\n" not in str(caught.value) and what in str(caught.value)
+        before = parts(tmp_path / "m.diffilm")
+        assert not out.exists() and not [name for name in before if name.startswith(".")]
+    assert len([name for name in before if name.endswith(".mp4")]) == 2
+    make_movie(STORY, out, model=model, **PLAIN)
+    after = parts(tmp_path / "m.diffilm")
+    assert all(after[name] == kept for name, kept in before.items() if name != "manifest.json")
+    plain = make_movie(STORY, tmp_path / "plain.mp4", model=model, **PLAIN)
+    assert frame_hashes(read(out)) == frame_hashes(read(plain))
+
+
+def test_room_is_looked_at_before_the_work(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    free = 1000
+    monkeypatch.setattr("shutil.disk_usage", lambda where: SimpleNamespace(free=free))
+    monkeypatch.setattr("diffilm_core.sampling.sample_clip", lambda *_, **__: pytest.fail("the slow part began"))
+    with pytest.raises(DiffilmError, match=r"takes about [\d.]+ kB in .*, where 1.0 kB are free") as caught:
+        make_movie(STORY, tmp_path / "m.mp4", model=model, **PLAIN)
+    assert "\n" not in str(caught.value)
+    free = 10**9
+    with pytest.raises(pytest.fail.Exception, match="slow part"):
+        make_movie(STORY, tmp_path / "m.mp4", model=model, **PLAIN)
+
+
+def test_an_unwritable_folder_is_named(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    make_movie(STORY, tmp_path / "m.mp4", model=model, **PLAIN)
+    before = parts(tmp_path)
+
+    def refuse(folder: Path) -> None:
+        if folder.name == "shots":
+            raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("diffilm_core.movie.store.check_writable", refuse)
+    with pytest.raises(DiffilmError, match=r"cannot make the movie's folder .* \(Permission denied\)"):
+        make_movie(STORY, tmp_path / "m.mp4", model=model, **PLAIN)
+    assert parts(tmp_path) == before
+
+
+def test_damage_costs_what_it_hit(model: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    out = make_movie(STORY, tmp_path / "m.mp4", model=model, **PLAIN)
+    wanted, folder = frame_hashes(read(out)), tmp_path / "m.diffilm"
+    before = parts(folder)
+    segment = sorted((folder / "shots").glob("*.mp4"))[0]
+    segment.write_bytes(segment.read_bytes()[:-9])
+    (folder / "manifest.json").write_text('{"version": 1, "shots": [')
+    assert frame_hashes(read(make_movie(STORY, out, model=model, **PLAIN))) == wanted
+    named = [message for message in caplog.messages if "is damaged and is made again" in message]
+    assert {Path(message.split(" is damaged")[0]).name for message in named} == {segment.name, "manifest.json"}
+    after = parts(folder)
+    assert {name for name in before if after[name] != before[name]} == {
+        segment.name, segment.with_suffix(".json").name, "manifest.json",
+    }  # fmt: skip
+    assert after[segment.name][0] == before[segment.name][0]  # made again, byte for byte
