@@ -8,8 +8,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from ...checkpoints.files import write_tensors
 from ...checkpoints.source import Checkpoint
 from ...errors import DiffilmError
@@ -33,9 +31,8 @@ def save_interpolation(net: InterpolationNet, path: Path, about: Mapping[str, An
 def own_network(checkpoint: Checkpoint) -> InterpolationNet:
     """The network of a file that `save_interpolation` wrote, float32. Raises DiffilmError where it is damaged."""
     try:
-        with torch.device("meta"):
-            net = InterpolationNet(InterpolationConfig(**json.loads(checkpoint.metadata[KEY])))
-        net.load_state_dict({name: tensor.float() for name, tensor in checkpoint.items()}, assign=True)
+        net = InterpolationNet(InterpolationConfig(**json.loads(checkpoint.metadata[KEY])))
+        net.load_state_dict(checkpoint)
     except (KeyError, ValueError, TypeError, RuntimeError) as error:
         reason = " ".join(str(error).split())[:200]
         raise DiffilmError(

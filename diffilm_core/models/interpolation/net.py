@@ -116,10 +116,21 @@ class Matching(nn.Module):
     def forward(self, a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
         """Features (b, c, h, w) twice -> shift (b, 2, h, w) in cells, and the likeness of every shift, (b, n, h, w)."""
         a, b = (self._detail(x[:, : self.channels].float()) for x in (a, b))
-        alike = correlation(a, b, self.radius) * self.channels
+        alike = self._centred(correlation(a, b, self.radius) * self.channels)
         alike = F.avg_pool2d(alike, 3, 1, 1, count_include_pad=False)
         weight = torch.softmax(alike * self.sharpness.exp(), 1)
         return torch.einsum("bnhw,dn->bdhw", weight, self.shifts), alike
+
+    def _centred(self, alike: Tensor) -> Tensor:
+        """The likeness from a to b and from b to a, in one: what stands still then shifts by nothing, exactly."""
+        height, width, reach = *alike.shape[-2:], self.radius
+        side = 2 * reach + 1
+        planes = F.pad(alike, (reach,) * 4, mode="replicate").unbind(1)
+        back = [
+            plane[:, 2 * reach - y : 2 * reach - y + height, 2 * reach - x : 2 * reach - x + width]
+            for plane, (y, x) in zip(planes, (divmod(index, side) for index in range(side**2)), strict=True)
+        ]
+        return (alike + torch.stack(back, 1)) / 2
 
     @staticmethod
     def _detail(x: Tensor) -> Tensor:
