@@ -27,9 +27,10 @@ def run(arguments: argparse.Namespace) -> int:
     from ..frames.cuts import with_cuts
     from ..story import write_storyboard
     from ..story.describe import describe, load_captioner, matches
-    from .film import board_of
+    from ..story.formats import form_of, open_storyboard
 
-    against = None if arguments.against is None else board_of(Path(arguments.against))
+    story = arguments.against
+    against = None if story is None else open_storyboard(Path(story), form_of(story))
     stream = read(arguments.video)
     captioner = load_captioner(arguments.captioner, device=arguments.device)
     with Progress("looking for cuts") as progress:

@@ -16,18 +16,52 @@ PLAIN = {"interpolate": "blend", "upscale": "bicubic"}
 """What needs no network."""
 
 
+def add_parsers(commands: Any, rate: Any, size: Any) -> None:
+    """`rate` and `size`: what reads frames a second and WxH."""
+    from .export import add_output_options
+
+    more = commands.add_parser("interpolate", help="more frames a second for any clip")
+    how = more.add_mutually_exclusive_group(required=True)
+    how.add_argument("--fps", type=rate, metavar="N", help="frames a second of the result")
+    how.add_argument("--factor", type=rate, metavar="N", help="how many times the frames a second")
+    _add_common(more, "interpolate", "RIFE 3.1 to 4.26")
+    larger = commands.add_parser("upscale", help="a larger picture for any clip")
+    how = larger.add_mutually_exclusive_group(required=True)
+    how.add_argument("--scale", type=float, metavar="X", help="how many times wider and higher")
+    how.add_argument("--size", type=size, metavar="WxH", help="width and height in pixels")
+    larger.add_argument(
+        "--strength", type=float, default=0.0, metavar="X",
+        help="how much damage ours repairs: 0 (the clip is clean) to 1",
+    )  # fmt: skip
+    larger.add_argument("--steady", type=float, default=0.0, metavar="X", help="against flicker: 0 (off) to below 1")
+    _add_common(larger, "upscale", "all that spandrel reads")
+    for parser in (more, larger):
+        add_output_options(parser)
+
+
+def _add_common(parser: argparse.ArgumentParser, command: str, others: str) -> None:
+    parser.add_argument("input", metavar="IN", help="a video, or a folder of frames")
+    parser.add_argument("-o", "--output", required=True, metavar="OUT", help="a file or a folder of frames")
+    parser.add_argument(
+        "--model", metavar="FILE", help=f"{PLAIN[command]}, or a network's file: ours, {others} (the one that ships)"
+    )
+    parser.add_argument("--cuts", choices=("detect", "none"), default="detect", help="look for cuts first (detect)")
+    parser.add_argument("--tile", type=int, metavar="N", help="pixels of a tile, to save memory (whole frames)")
+    parser.add_argument("--device", metavar="D", help="cpu, cuda, cuda:1, mps, ... (a GPU where there is one)")
+
+
 def run(arguments: argparse.Namespace) -> int:
     from ..frames import check_output, read, write
     from .export import output_options
 
+    target = check_output(arguments.output)
+    if target.exists() and Path(arguments.input).exists() and target.samefile(arguments.input):
+        raise DiffilmError(f"output {target} is the input: expected another name; nothing was changed")
     output = output_options(arguments)
-    check_output(arguments.output)
-    if Path(arguments.output).exists() and Path(arguments.output).samefile(arguments.input):
-        raise DiffilmError(f"output {arguments.output} is the input: expected another name; nothing was changed")
+    make = {"interpolate": _interpolated, "upscale": _upscaled}[arguments.command]
     with Progress("reading the clip") as progress:
-        stream = read(arguments.input)
-        made = {"interpolate": _interpolated, "upscale": _upscaled}[arguments.command](stream, arguments, progress)
-        path = write(made, arguments.output, progress=progress, **output)
+        made = make(read(arguments.input), arguments, progress)
+        path = write(made, target, progress=progress, **output)
     say(str(path))
     return 0
 
@@ -35,26 +69,30 @@ def run(arguments: argparse.Namespace) -> int:
 def _interpolated(stream: FrameStream, arguments: argparse.Namespace, progress: Progress) -> FrameStream:
     from ..finishing import load_interpolator
     from ..frames import interpolate
+    from ..frames.fit import Fit
 
-    fps = stream.fps * arguments.factor if arguments.fps is None else arguments.fps
     model: Any = None
     if arguments.model != PLAIN["interpolate"]:
         model = load_interpolator(arguments.model, device=arguments.device)
-    return interpolate(_with_cuts(stream, arguments, progress), fps, model=model, fit=_fit(arguments, stream, model))
+    fps = stream.fps * arguments.factor if arguments.fps is None else arguments.fps
+    return interpolate(_with_cuts(stream, arguments, progress), fps, model=model, fit=Fit(tile=arguments.tile))
 
 
 def _upscaled(stream: FrameStream, arguments: argparse.Namespace, progress: Progress) -> FrameStream:
-    from ..finishing import load_upscaler
-    from ..frames import steady, upscale
+    from ..finishing import load_upscaler, own_scale
+    from ..frames import upscale
+    from ..frames.fit import Fit
+    from ..frames.steady import steady
 
-    size: dict[str, Any] = {"scale": arguments.scale} if arguments.size is None else {"size": arguments.size}
+    scale = own_scale(stream, arguments.scale, arguments.size)
     model: Any = None
     if arguments.model != PLAIN["upscale"]:
-        model = load_upscaler(arguments.model, device=arguments.device)
+        own = {"scale": scale, "strength": arguments.strength} if arguments.model is None else {}
+        model = load_upscaler(arguments.model, device=arguments.device, **own)
     if arguments.steady or getattr(model, "radius", 0):
         stream = _with_cuts(stream, arguments, progress)
-    made = upscale(stream, **size, model=model, fit=_fit(arguments, stream, model))
-    return steady(made, stream, arguments.steady) if arguments.steady else made
+    made = upscale(stream, arguments.scale, arguments.size, model=model, fit=Fit(tile=arguments.tile))
+    return steady(made, arguments.steady)
 
 
 def _with_cuts(stream: FrameStream, arguments: argparse.Namespace, progress: Progress) -> FrameStream:
