@@ -21,7 +21,7 @@ from .rife import PARTS, is_rife, is_rife31, rife
 from .rife3 import Rife31, Rife35
 from .rife4 import Rife4
 
-SHIPPED = Path(__file__).resolve().parents[2] / "assets" / "finishing" / "interpolate.safetensors"
+SHIPPED = Path(__file__).resolve().parents[2] / "assets" / "diffilm" / "interpolate.safetensors"
 BATCH, HALVINGS, NEAR = 2, 5, 1 / 64
 Network = InterpolationNet | Rife31 | Rife35 | Rife4
 

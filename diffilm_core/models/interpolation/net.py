@@ -265,12 +265,28 @@ class InterpolationNet(nn.Module):
             hidden,
         )
         weight = torch.sigmoid(logit + out[:, 3:])
-        return Between((1 - weight) * a + weight * b + out[:, :3], merged, flows)
+        moved = (1 - weight) * a + weight * b + out[:, :3]
+        still = (1 - t) * first + t * second
+        return Between(torch.lerp(still, moved, _trust(first, second, a, b)), merged, flows)
 
     @staticmethod
     def _pulled(features: Tensor, flow: Tensor, t: Tensor) -> Tensor:
         a, b = features.chunk(2)
         return torch.cat([warp(a, flow[:, :2] * t), warp(b, flow[:, 2:] * (1 - t))], 1)
+
+
+def _trust(first: Tensor, second: Tensor, a: Tensor, b: Tensor) -> Tensor:
+    """How far the motion is to be believed, (b, 1, h, w) in [0, 1]: the share that standing still leaves unexplained.
+
+    As in a Wiener filter: e^2 / (e^2 + m^2) of the mean differences around a pixel between the two frames as they are,
+    e, and after they were brought together, m. Where the frames agree, the frame between is theirs.
+    """
+
+    def around(x: Tensor, y: Tensor) -> Tensor:
+        return F.avg_pool2d((x - y).abs().mean(1, keepdim=True), 9, 1, 4, count_include_pad=False) ** 2
+
+    still = around(first, second)
+    return still / (still + around(a, b) + 1e-6)
 
 
 def pulled_images(first: Tensor, second: Tensor, flow: Tensor, t: Tensor) -> Tensor:
