@@ -19,7 +19,7 @@ from .answer import DirectedShot, read_answer
 from .clean import clean_sentence, has_words, one_line, word_count
 from .filming import shot_seed
 from .framing import lengths, natural_length
-from .phrases import listed
+from .lexicon import these
 from .prompts import Act, Phrasing, Picture, own_words, phrasing_of, prompt_of, unresolved_subject
 from .storyboard import CastMember, Shot, Storyboard
 from .styles import style_of
@@ -248,7 +248,7 @@ def _prompt(
     return prompt_of(Picture(acts=(Act(words),), style="" if style in words else style), phrasing)
 
 
-SMALL = listed("the and with that this from into for was were are has had his her its")
+SMALL = these("the and with that this from into for was were are has had his her its")
 
 
 def _content(text: str) -> set[str]:

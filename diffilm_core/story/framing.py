@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..errors import DiffilmError
-from .phrases import listed
+from .lexicon import these
 
-MOVING = listed(
+MOVING = these(
     "run gallop ride fly chase flee race drive sail rush hurry swim march walk wander travel follow dash jump leap "
     "climb crawl ski skate cycle roll skip hop trot dart speed charge cross journey stroll"
 )
-FACES = listed(
+FACES = these(
     "cry weep smile laugh frown stare gaze whisper blush wink sob sigh scream shout kiss yawn grin listen look see "
     "watch think wonder dream sleep eat drink read write"
 )
-TALK = listed(
+TALK = these(
     "say ask tell reply answer cry call exclaim shout whisper murmur speak talk declare remark add explain beg demand "
     "growl snap squeak roar sing sigh repeat continue announce mutter observe inquire enquire respond"
 )

@@ -4,38 +4,35 @@ from __future__ import annotations
 
 import re
 
+from .lexicon import these
+from .lexicon import words as known
 
-def listed(words: str) -> frozenset[str]:
-    """The words, separated by spaces."""
-    return frozenset(words.split())
-
-
-PREPOSITIONS = listed(
+PREPOSITIONS = these(
     "in on at by under over near inside outside beneath beside behind above below among between along across through "
     "around aboard within upon atop against before beyond during"
 )
-DETERMINERS = listed("a an the this that these those his her its their my our your some every each no one two three")
-PRONOUNS = listed("he she it they him her them himself herself itself themselves his hers its their theirs")
-NOT_TELLING = DETERMINERS | PREPOSITIONS | listed("and or of with to from as")
+DETERMINERS = these("a an the this that these those his her its their my our your some every each no one two three")
+PRONOUNS = these("he she it they him her them himself herself itself themselves his hers its their theirs")
+NOT_TELLING = DETERMINERS | PREPOSITIONS | these("and or of with to from as")
 
-_ON = listed(
+_ON = these(
     "beach shore island hill hillside mountain mountaintop mountainside road street path roof deck ship boat raft "
     "bridge lawn moor plain prairie farm stage platform balcony porch stairs staircase train bus plane moon planet "
     "ice grass branch sofa bed bench terrace coast cliff riverbank bank pavement sidewalk highway floor wharf pier "
     "quay throne horseback ledge summit ridge playground field"
 )
-_AT = listed(
+_AT = these(
     "home school sea church market fair station airport harbour harbor port table window door gate court college "
     "university party wedding funeral ball bottom top edge foot end crossroads corner entrance seaside inn"
 )
-_BY = listed("river lake stream brook pond fire fireplace campfire fireside well spring waterfall canal")
-_BARE = listed("home school sea church college university space heaven outdoors indoors underwater")
+_BY = these("river lake stream brook pond fire fireplace campfire fireside well spring waterfall canal")
+_BARE = these("home school sea church college university space heaven outdoors indoors underwater")
 
-_AT_TIME = listed("night dawn dusk noon midday midnight sunset sunrise daybreak nightfall twilight teatime")
-_IN_TIME = listed("spring summer autumn fall winter")
-_PART = listed("morning afternoon evening daytime")
-_MONTHS = listed("january february march april may june july august september october november december")
-_DAYS = listed("monday tuesday wednesday thursday friday saturday sunday christmas easter")
+_AT_TIME = these("night dawn dusk noon midday midnight sunset sunrise daybreak nightfall twilight teatime")
+_IN_TIME = these("spring summer autumn fall winter")
+_PART = these("morning afternoon evening daytime")
+_MONTHS = these("january february march april may june july august september october november december")
+_DAYS = these("monday tuesday wednesday thursday friday saturday sunday christmas easter")
 
 _WEATHER = {
     "rain": "in the rain", "snow": "in the falling snow", "fog": "in the fog", "mist": "in the mist",
@@ -51,12 +48,12 @@ _WEATHER = {
 
 def where(place: str) -> str:
     """ "forest" -> "in the forest", "on the hill" as it is, "Paris" -> "in Paris"; "" stays ""."""
-    words = place.split()
-    if not words or words[0].lower() in PREPOSITIONS or words[0].lower() in ("underwater", "outdoors", "indoors"):
+    parts = place.split()
+    if not parts or parts[0].lower() in PREPOSITIONS or parts[0].lower() in ("underwater", "outdoors", "indoors"):
         return place
     head = head_noun(place)
-    named = words[0].lower() in DETERMINERS or place[0].isupper()
-    if head in _BARE and len(words) == 1:
+    named = parts[0].lower() in DETERMINERS or place[0].isupper()
+    if head in _BARE and len(parts) == 1:
         return f"{'at' if head in _AT else 'in'} {place}"
     preposition = "on" if head in _ON else "at" if head in _AT else "by" if head in _BY else "in"
     return f"{preposition} {place}" if named else f"{preposition} the {place}"
@@ -134,6 +131,31 @@ def tells(text: str, phrase: str) -> bool:
     """Whether the text already has the phrase's head noun as a word (or its plural)."""
     head = head_noun(phrase)
     return bool(head) and re.search(rf"(?<![^\W_]){re.escape(head)}(?:e?s)?(?![^\W_])", text.lower()) is not None
+
+
+_LOCATED = re.compile(
+    r"\b(?:in|on|at|by|under|over|near|inside|outside|beneath|beside|behind|above|among|through|across|along|into|to|onto|"
+    r"upon|around|up|down|aboard|from|past)\s+(?=((?:[^\W_]+[\s-]+){0,4}[^\W_]+))",
+    re.IGNORECASE,
+)
+
+
+def unsaid(text: str, place: str, time: str, weather: str) -> tuple[str, str, str]:
+    """Of place, time and weather those that the text does not tell: "" where it names them, or another place or hour.
+    Weather is not to be seen in a room."""
+    spots = known("indoor", "outdoor")
+    named = {word for found in _LOCATED.finditer(text.lower()) for word in _singulars(found[1].split())}
+    hours = set(re.findall(r"[^\W_]+", text.lower())) & (_AT_TIME | _PART | _IN_TIME)
+    room = head_noun(place) in known("indoor") or bool(named & known("indoor"))
+    return (
+        "" if tells(text, place) or named & spots else place,
+        "" if tells(text, time) or hours else time,
+        "" if tells(text, weather) or room else weather,
+    )
+
+
+def _singulars(found: list[str]) -> list[str]:
+    return [form for word in found for form in (word, word.removesuffix("s"))]
 
 
 def gerund(words: str, lemma: str) -> str:

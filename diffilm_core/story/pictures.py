@@ -8,15 +8,27 @@ import re
 from .beats import Beat, Piece
 from .clean import SPACE, TRAILING, clean_sentence, word_count
 from .framing import TALK
-from .phrases import PRONOUNS, article, head_noun, listed
-from .prompts import LEADING, SUBJECT, Act, Figure, Picture, own_words
+from .lexicon import these
+from .phrases import DETERMINERS, PRONOUNS, article, head_noun
+from .prompts import Act, Figure, Picture, own_words
 from .reading import Clause, Mention, Reading
 from .storyboard import CastMember
 
 QUOTED = re.compile(r"“[^“”]*”?|«[^«»]*»?|\"[^\"]*\"?|(?<![^\W_])[‘'](?=[A-Z])[^’']*[’'](?![^\W_])")
+NEGATED = re.compile(r"\b(?:not|never|no|nobody|nothing)\b|n['’]t\b", re.IGNORECASE)
+ALSO = re.compile(
+    r"((?:a|an|the|two|three|some|his|her|their)\s+(?:[^\W\d_][\w'’-]*\s+){0,3}[\w'’-]+)\s+and\s+$", re.IGNORECASE
+)
+BETWEEN = re.compile(r"\s*(?:,|and|,\s*and)\s+", re.IGNORECASE)
+LONE = re.compile(r"(?:a man|a woman|something|people)\b")  # a pronoun that nobody is known for
+TAIL = re.compile(
+    r"(?:[\s,;:—–-]+(?:and|but|so|then|or|while|when|until|because|as|for|that|who|which|if))+$", re.IGNORECASE
+)
 MOST_ACTS = 3
-POSSESSIVES = listed("his her its their")
-AFTER_HER = listed("and but or in on at to as with when while by for from into so then again away back up")
+ARTICLES = these("The A An His Her Its Their Some Two Three One")
+BARE_TALK = these("say ask reply answer remark add continue repeat exclaim declare explain observe tell")
+POSSESSIVES = these("his her its their")
+AFTER_HER = these("and but or in on at to as with when while by for from into so then again away back up")
 
 
 class Pictures:
@@ -41,7 +53,7 @@ class Pictures:
         if not any(piece.clauses for piece in beat.pieces):
             acts = [self._told(beat, words, figures)]
         shown = {figure for act in acts for figure in act.figures}
-        said = " ".join(act.words for act in acts)
+        said = " ".join(word for act in acts for word in (*(figure.full for figure in act.figures), act.words))
         others = tuple(f for who, f in figures.items() if f not in shown and not _named_in(said, self.members[who], f))
         return Picture(
             acts=tuple(acts),
@@ -62,26 +74,66 @@ class Pictures:
     def _acts(self, piece: Piece, figures: dict[str, Figure]) -> list[Act]:
         out: list[Act] = []
         for clause in piece.clauses:
-            if not clause.filmed or not (action := _plain(clause.action)):
+            span = (max(clause.span[0], piece.start), min(clause.span[1], piece.end))
+            if span[0] >= span[1] or not self._is_seen(clause, span):
                 continue
-            subject = tuple(figures[who] for who in clause.subject if who in figures)
-            if subject:
-                out.append(Act(_talk(action, clause.verb), subject, clause.verb))
-            elif not clause.subject and (own := self._own_subject(clause, action)):
-                out.append(Act(f"{own} {action}"))
+            act = self._of_cast(clause, span, piece, figures) if clause.subject else self._of_things(span)
+            if act is not None and (act.words or act.figures):
+                out.append(act)
         return out
 
-    def _own_subject(self, clause: Clause, action: str) -> str:
-        """The clause's words before its predicate, where its subject is nobody of the cast: "the wind"."""
-        words = self.resolved(*clause.span)
-        words = SPACE.sub(" ", QUOTED.sub(" ", words)).strip()
-        first = re.match(r"[^\W_]+", action)
-        at = re.search(rf"(?<![^\W_]){re.escape(first.group())}(?![^\W_])", words, re.IGNORECASE) if first else None
-        own = words[: at.start()].strip(TRAILING + "\"'“”‘’ ") if at else ""
-        own = LEADING.sub("", own + " ", count=1).strip() if own else ""
-        if not own or SUBJECT.fullmatch(own) or word_count(own) > 8 or own.split()[0].lower() in PRONOUNS - POSSESSIVES:
-            return ""
-        return own[0].lower() + own[1:] if own.split()[0] in ("The", "A", "An", "His", "Her", "Its", "Their") else own
+    def _is_seen(self, clause: Clause, span: tuple[int, int]) -> bool:
+        """What is filmed; and whoever talks is seen talking, unless it is denied."""
+        if clause.filmed:
+            return True
+        return clause.verb in TALK and bool(clause.subject) and not NEGATED.search(self.reading.text[slice(*span)])
+
+    def _of_cast(
+        self, clause: Clause, span: tuple[int, int], piece: Piece, figures: dict[str, Figure]
+    ) -> Act | None:
+        """The clause with figures for its subject: what stands behind the subject is the predicate."""
+        who = [name for name in clause.subject if name in self.members]
+        if not who:
+            return None
+        shown = tuple(figures.get(name) or self.figure(name, span[0]) for name in who)
+        found = [m for m in self.mentions(*span) if m.member in who]
+        last = self._subject_end(found, span) if found else None
+        if last is None:
+            return Act(_talk(_plain(clause.action), clause.verb), shown, clause.verb)
+        rest = _plain(self.resolved(last.span[1], span[1]))
+        first = found[0]
+        text = self.reading.text
+        if clause.verb in TALK and re.search(r"[^\W\d_]", QUOTED.sub("", text[span[0] : first.span[0]]).strip()[-12:]):
+            rest = f"talks {rest}".strip()  # "said the fox": the verb stands before its subject
+        if len(shown) == 1 and first.kind == "description":
+            shown = (self._as_written(first, shown[0]),)
+        together = ALSO.search(text, piece.sentence.span[0], first.span[0])
+        if together is not None and together[1].split()[0].lower() not in PRONOUNS:
+            words = _lower_article(SPACE.sub(" ", together[1]))
+            shown = (Figure(words, words), *shown)
+        return Act(_talk(rest, clause.verb), shown, clause.verb)
+
+    def _subject_end(self, found: list[Mention], span: tuple[int, int]) -> Mention | None:
+        """The last mention of a subject that begins the clause: "Mary and Rex" is one subject."""
+        last = found[0]
+        for mention in found[1:]:
+            if not BETWEEN.fullmatch(self.reading.text[last.span[1] : mention.span[0]]):
+                break
+            last = mention
+        return last if last.span[1] <= span[1] else None
+
+    def _as_written(self, mention: Mention, figure: Figure) -> Figure:
+        """The words of the story where the member has no description of its own: "a brown bear"."""
+        words = SPACE.sub(" ", self.reading.text[slice(*mention.span)]).strip(TRAILING)
+        plain = len(figure.full.split()) <= 2
+        if not plain or not 1 < word_count(words) <= 6 or words.split()[0].lower() in PRONOUNS:
+            return figure
+        return Figure(figure.name, _lower_article(words))
+
+    def _of_things(self, span: tuple[int, int]) -> Act | None:
+        """A clause whose subject is nobody of the cast, in its own words: "the wind blows over the hill"."""
+        words = own_words(_plain(self.resolved(*span)))
+        return Act(_lower_article(words)) if word_count(words) > 1 and not LONE.match(words) else None
 
     def _told(self, beat: Beat, words: str, figures: dict[str, Figure]) -> Act:
         """A beat without a verb that was understood: its own words, names in the place of pronouns."""
@@ -120,9 +172,11 @@ def figure_of(member: CastMember, looks: str) -> Figure:
     """How a member is named in prompts. looks: its description, "" where there is none."""
     called = member.name or next(iter(member.aliases), "") or member.kind
     name = SPACE.sub(" ", called).strip() or "figure"
-    proper = name[0].isupper() and not name.lower().startswith(("the ", "a ", "an "))
+    bare = re.sub(r"^(?:the|a|an)\s+(?=\S)", "", name, flags=re.IGNORECASE)
+    proper = bare == name and name[0].isupper()
+    name = bare
     looks = SPACE.sub(" ", looks).strip(TRAILING)
-    short = name if proper or name.split()[0].lower() in ("the", "a", "an") else f"the {name}"
+    short = name if proper else name if name.split()[0].lower() in DETERMINERS else f"the {name}"
     if not looks:
         return Figure(short, name if proper else article(name))
     if head_noun(name) in re.findall(r"[^\W_]+", looks.lower()) or name.lower() in looks.lower():
@@ -131,13 +185,24 @@ def figure_of(member: CastMember, looks: str) -> Figure:
 
 
 def _plain(action: str) -> str:
-    """The predicate without what is said in it, and without punctuation around it."""
-    return SPACE.sub(" ", QUOTED.sub(" ", action)).strip(TRAILING + "\"'!?“”‘’ ")
+    """The predicate without what is said in it, and without punctuation or a joining word at its ends."""
+    words = SPACE.sub(" ", QUOTED.sub(" ", action)).strip(TRAILING + "\"'!?“”‘’ ")
+    return TAIL.sub("", words).strip(TRAILING + "\"'!?“”‘’ ")
 
 
 def _talk(action: str, verb: str) -> str:
-    """Bare "said" is "talks": what is said cannot be seen."""
-    return "talks" if verb in TALK and word_count(action) == 1 else action
+    """ "said to the owl" is "talks to the owl": what is said cannot be seen."""
+    words = action.split()
+    if verb in TALK and not words:
+        return "talks"
+    if verb == "say" and words[0].lower() in ("said", "says", "say"):
+        return " ".join(["talks", *words[1:]])
+    return "talks" if verb in BARE_TALK and len(words) == 1 else action
+
+
+def _lower_article(words: str) -> str:
+    first = words.split()[0] if words else ""
+    return words[0].lower() + words[1:] if first in ARTICLES else words
 
 
 def _with_subject_first(acts: list[Act]) -> list[Act]:

@@ -11,7 +11,8 @@ from typing import Any
 
 from ..errors import DiffilmError
 from .clean import TRAILING
-from .phrases import PREPOSITIONS, PRONOUNS, article, gerund, listed, tells, weathered, when, where
+from .lexicon import these
+from .phrases import PREPOSITIONS, PRONOUNS, article, gerund, unsaid, weathered, when, where
 
 log = logging.getLogger(__name__)
 
@@ -166,12 +167,12 @@ def _steps(phrasing: Phrasing) -> list[tuple[str, Callable[[Picture], Picture]]]
     ]
 
 
-DANGLING = listed("a an the and or but of to in on at by with from into for as that which who his her its")
+DANGLING = these("a an the and or but of to in on at by with from into for as that which who his her its")
 
 
 def _without_tail(words: list[str]) -> list[str]:
-    """One word less, and no article or preposition left at the end."""
-    words = words[:-1]
+    """A word less, or an eighth of many, and no article or preposition left at the end."""
+    words = words[: -max(1, len(words) // 8)]
     while len(words) > 1 and words[-1].lower().strip(",;") in DANGLING:
         words = words[:-1]
     return [*words[:-1], words[-1].rstrip(",;:-")] if words else words
@@ -188,15 +189,11 @@ def _cut_to(text: str, limit: int, count: CountTokens) -> str:
 
 def _worded(picture: Picture, phrasing: Phrasing) -> str:
     body = _body(picture, phrasing)
+    place, time, weather = unsaid(body, picture.place, picture.time, picture.weather)
     if phrasing.tags:
-        where_when = [_bare(picture.place), picture.time, picture.weather]
-        parts = [body, *(part for part in where_when if part and not tells(body, part))]
+        parts = [body, _bare(place), time, weather]
     else:
-        said = body
-        for part, phrase in ((picture.place, where), (picture.time, when), (picture.weather, weathered)):
-            if part and not tells(said, part):
-                said += " " + phrase(part)
-        parts = [said]
+        parts = [" ".join(part for part in (body, where(place), when(time), weathered(weather)) if part)]
     parts += [picture.camera if phrasing.camera else "", picture.style]
     prompt = ", ".join(part for part in parts if part)
     return prompt if phrasing.tags else prompt[:1].upper() + prompt[1:]
