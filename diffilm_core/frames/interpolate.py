@@ -11,6 +11,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from .ahead import overlapped
 from .fit import Fit
 from .network import END, Job, Network
 from .stream import FrameStream, as_fps, stacked
@@ -57,7 +58,8 @@ def interpolate(
         jobs = _jobs(stream, ratio, frames)
         return stacked(_blended(jobs) if network is None else network.frames(jobs), stream.width, stream.height)
 
-    return stream.with_frames(make, fps=fps, frames=frames, cuts=[c for c in cuts if 0 < c < frames])
+    made = stream.with_frames(make, fps=fps, frames=frames, cuts=[c for c in cuts if 0 < c < frames])
+    return overlapped(made, model)
 
 
 def _jobs(stream: FrameStream, ratio: Fraction, frames: int) -> Iterator[Tensor | Job | None]:

@@ -12,6 +12,7 @@ from einops import rearrange
 from torch import Tensor
 
 from ..errors import DiffilmError
+from .ahead import overlapped
 from .fit import Fit
 from .network import END, Job, Network
 from .stream import FrameStream, stacked
@@ -98,9 +99,10 @@ def _by_network(stream: FrameStream, model: Upscaler, fit: Fit) -> FrameStream:
         return model.upscale(torch.stack(window, 1))
 
     network = Network(f"upscale with {model.name}", stream, call, batch=model.batch, fit=fit, scale=model.scale)
-    return stream.with_frames(
+    made = stream.with_frames(
         lambda: stacked(network.frames(_windows(stream, model.radius)), width, height), width=width, height=height
     )
+    return overlapped(made, model)
 
 
 def _windows(stream: FrameStream, radius: int) -> Iterator[Job | None]:
