@@ -24,6 +24,9 @@ from .png import read_texts
 from .stream import CHUNK, FrameStream
 
 ANIMATIONS = (".gif", ".webp")
+THEIRS = ("major_brand", "minor_version", "compatible_brands", "encoder", "creation_time")
+"""What containers say of themselves."""
+
 
 def read(path: str | PathLike[str], *, fps: Fraction | None = None) -> FrameStream:
     """The pictures of a video file at its frame rate, and its sound, where it has some, in `audio`.
@@ -52,7 +55,7 @@ def read_metadata(path: str | PathLike[str]) -> dict[str, str]:
         return read_texts(path) if suffix != ".exr" else metadata_of_frame(path)
     if suffix not in ANIMATIONS:
         with _opened(path) as (container, _):
-            return {key.lower(): text for key, text in container.metadata.items()}
+            return {key.lower(): text for key, text in container.metadata.items() if key.lower() not in THEIRS}
     from PIL import Image
 
     with Image.open(path) as image:

@@ -77,10 +77,10 @@ def write(
 
 def check_sound(path: Path) -> None:
     """Raises DiffilmError for an output of a kind that has no sound."""
-    form = FORMATS[path.suffix.lower()]
-    if not form.audio:
+    form = FORMATS.get(path.suffix.lower())
+    if form is None or not form.audio:
         kinds = ", ".join(suffix for suffix, each in FORMATS.items() if each.audio)
-        what = "A folder of frames" if form.kind == "frames" else f"a {form.suffix}"
+        what = "a folder of frames" if form is not None and form.kind == "frames" else f"a {path.suffix}"
         raise DiffilmError(f"output {path}: {what} has no sound, expected one of {kinds}; rename it, or no audio")
 
 
