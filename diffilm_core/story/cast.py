@@ -7,7 +7,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from .entities import Noun
+from .entities import NUMBERS, Noun
 from .lexicon import genders, these, words
 
 ACTIVE = 80  # of those mentioned last: who a later word can mean
@@ -121,12 +121,22 @@ class Registry:
             if noun.lemma not in words("animal") and not genders("person", noun.lemma) and noun.determiner != "the":
                 return None
             known = [e for e in self.by_word.get(noun.lemma, ()) if e.plural == noun.plural]
-        if noun.determiner == "a" and noun.kind != "name":
+        if noun.kind != "name" and (noun.determiner == "a" or self.bare(noun)):
             return None
         fitting = [e for e in known if noun.lemma in e.lemmas and self._compatible(e, noun, owner)]
+        if not fitting and noun.plural and noun.animacy == "group" and noun.determiner == "the":
+            count = NUMBERS & set(noun.words)  # "the four sisters" are the four girls
+            fitting = [e for e in self.active if count and e.alive and e.plural and count & e.words]
         if fitting:
             return max(fitting, key=lambda e: (len(set(noun.words) & e.words), self.recency(e)))
         return None
+
+    def bare(self, noun: Noun) -> bool:
+        """A lower-case noun without an article: nobody in particular, or somebody new."""
+        return (
+            noun.kind == "description" and noun.determiner == "" and not noun.plural
+            and noun.animacy in ("person", "animal") and noun.text[:1].islower()
+        )  # fmt: skip
 
     def epithet(self, noun: Noun, busy: Iterable[Entity], scores: dict[Entity, float]) -> Entity | None:
         """Who "the old man" or "the creature" is, where nobody was called so before: the most salient that fits."""
@@ -140,8 +150,10 @@ class Registry:
             if not (species or someone) or entity in busy or not entity.fits(noun.gender, False):
                 continue
             if entity.proper or entity.lemma not in EPITHETS_PERSON:
-                out.append((score, entity.order, entity))
-        return max(out, key=lambda item: item[:2])[2] if out and max(out)[0] > 0.3 else None
+                shared = len(set(noun.words) & entity.words)
+                if score > 0.3 or shared:
+                    out.append((shared, score, entity.order, entity))
+        return max(out, key=lambda item: item[:3])[3] if out else None
 
     def recency(self, entity: Entity) -> float:
         return entity.trail[-1][0] if entity.trail else -1.0
@@ -175,7 +187,8 @@ class Registry:
     def _compatible(self, entity: Entity, noun: Noun, owner: Entity | None) -> bool:
         if owner is not None and noun.determiner == "poss" and entity.owner not in (None, owner):
             return False
-        if noun.determiner == "poss" and owner is not None and entity.owner is None and entity.alive:
+        stranger = noun.determiner == "poss" and owner is not None and entity.owner is None and entity.alive
+        if stranger and entity not in self.active[-12:]:
             return False
         if noun.after and entity.after and noun.after != entity.after and noun.plural:
             return False

@@ -33,6 +33,7 @@ class Resolver:
         self.clock = 0.0
         self.narrator: Entity | None = None
         self.us: Entity | None = None
+        self.acted: Entity | None = None  # who acted last in a paragraph without speech
         self.speakers: list[tuple[Entity, Entity | None]] = []  # of the paragraphs with speech: speaker, addressee
         self.pending: Entity | None = None  # who is about to speak in the next paragraph
         self.unclosed: Entity | None = None  # who goes on speaking in the next paragraph
@@ -60,6 +61,13 @@ class Resolver:
                 self._resolve(noun, nouns, speakers.get(noun.quote))
         self.clock = max(told, clock)
         return speakers
+
+    def new_scene(self) -> None:
+        """A heading or a break: no pronoun reaches over it."""
+        self.clock += 8
+        self.speakers.clear()
+        self.sets.clear()
+        self.pending = self.unclosed = self.acted = None
 
     # -- one noun -------------------------------------------------------------------------------------------------
 
@@ -96,10 +104,13 @@ class Resolver:
             weight *= 0.8
         if entity.animacy == "thing":
             weight *= 0.8
-        entity.trail.append((self.clock, weight, noun))
-        del entity.trail[:-LOOK_BACK]
+        if noun.quote < 0 or noun.lemma not in FIRST | SECOND:
+            entity.trail.append((self.clock, weight, noun))
+        if len(entity.trail) > LOOK_BACK:
+            entity.trail.remove(min(entity.trail, key=lambda item: item[1] * FADING ** (self.clock - item[0])))
         entity.nouns.append(noun)
-        if noun.role == "subject" and noun.verb >= 0 and self.tokens[noun.verb].lemma in words("verb.act"):
+        told = noun.quote < 0 and noun.role == "subject" and noun.verb >= 0
+        if told and self.tokens[noun.verb].lemma in words("verb.act"):
             entity.acts += 1
         self.registry.touch(entity)
 
@@ -108,6 +119,8 @@ class Resolver:
         owner = noun.owner.entities[0] if noun.owner is not None and noun.owner.entities else None
         if noun.same is not None and noun.same.entities and self._same(noun, noun.same):
             entity = noun.same.entities[0]
+            if noun.quote >= 0:
+                return ()  # "You are a policeman": who knows
             registry.learn(entity, noun)
             return (entity,)
         if noun.animacy == "time":
@@ -116,7 +129,10 @@ class Resolver:
         if found is None and noun.animacy in ("person", "animal"):
             busy = self._busy(noun, nouns)
             found = registry.epithet(noun, busy, {e: self._salience(e, noun) for e in registry.active if e.alive})
-        if found is None and noun.lemma in RELATED and owner is not None and not noun.plural:
+        if found is None and registry.bare(noun) and noun.role != "subject":
+            return ()
+        alone = noun.owner is not None and len(noun.owner.entities) == 1
+        if found is None and noun.lemma in RELATED and owner is not None and alone and not noun.plural:
             found = self._other(owner, noun)
         if found is None:
             found = registry.add(noun)
@@ -188,6 +204,8 @@ class Resolver:
             for noun in nouns:
                 if noun.role == "subject" and noun.verb == at:
                     return noun
+            if any(self.tokens[c].dep in ("nsubj", "nsubjpass") for c in self.tokens[at].children):
+                return None  # "who", "which": not a noun of ours
             if self.tokens[at].dep not in ("conj", "xcomp", "advcl", "pcomp", "prep") or self.tokens[at].head == at:
                 return None
             at = self.tokens[at].head
@@ -363,9 +381,8 @@ class Resolver:
             if named is not None:
                 out[quote] = named
         if quotes and not out:
-            known = (
-                self.unclosed or (self.pending if spoken else None) or self._actor(tokens, told) or self._turn(nouns)
-            )
+            known = self.unclosed or (self.pending if spoken else None) or self._actor(tokens, told)
+            known = known or self.acted or self._turn(nouns)
             if known is not None:
                 out[quotes[0]] = known
         current = next(iter(out.values()), None)
@@ -374,6 +391,7 @@ class Resolver:
             if current is not None:
                 out[quote] = current
         self.pending = self._announced(tokens, nouns)
+        self.acted = None if quotes else self._actor(tokens, told)
         if quotes and out:
             self._take_turn(tokens, nouns, out[quotes[0]], told)
         for entity in dict.fromkeys(out.values()):
@@ -396,7 +414,7 @@ class Resolver:
             if verb.quote >= 0 or verb.lemma not in speech or (noun.entities[0].plural and not noun.entities[0].alive):
                 continue
             near = min(noun.head, verb.index), max(noun.head, verb.index)
-            after = 0 <= near[0] - last <= 3
+            after = 0 <= near[0] - last <= 3 and tokens[near[0]].sentence == tokens[last].sentence
             before = (
                 (0 < first - near[1] <= 14
                 and tokens[first - 1].text in (",", ":", "-", "--", "—", "'", '"', ";", ",--"))
@@ -432,7 +450,8 @@ class Resolver:
     def _turn(self, nouns: Sequence[Noun]) -> Entity | None:
         """Speech without any word about its speaker: the one spoken to answers."""
         if not self.speakers:
-            people = [e for e in reversed(self.registry.active) if e.alive and not e.plural]
+            here = [e for e in self.registry.active if any(n.quote < 0 for n in e.nouns)]
+            people = [e for e in reversed(here) if e.alive and not e.plural]
             return people[0] if people else None
         speaker, heard = self.speakers[-1]
         if heard is not None:

@@ -176,7 +176,6 @@ def nouns(tokens: Sequence[Token], story: str, names: Names) -> list[Noun]:
                 token.dep == "compound"
                 and token.head > at
                 and tokens[token.head].tag in NOUN_TAGS
-                and not proper[token.head]
             ):
                 continue
             noun = _description(tokens, at, proper)
@@ -241,7 +240,8 @@ def _name(tokens: Sequence[Token], at: int, proper: list[bool], names: Names) ->
     while first > 0 and tokens[first - 1].sentence == tokens[at].sentence:
         before = tokens[first - 1]
         leads = before.tag in ("DT", "PRP$")
-        if not leads and (before.tag not in ("JJ", "CD", "VBN", "JJS") or before.head < at):
+        kin = before.tag == "NN" and before.dep == "compound" and genders("person", before.low)
+        if not leads and ((before.tag not in ("JJ", "CD", "JJS") and not kin) or before.head < at):
             break
         first -= 1
         if leads:
@@ -250,7 +250,7 @@ def _name(tokens: Sequence[Token], at: int, proper: list[bool], names: Names) ->
     title = ""
     parts = [t.text for t in run]
     if pair:
-        family = tokens[pair + 2] if tokens[pair + 2].text != "." else tokens[pair + 3]
+        family = tokens[pair + 3] if tokens[pair + 3].text != "." else tokens[pair + 4]
         parts.append(family.text)
     while len(parts) > 1 and parts[0].lower() in words("title") and parts[1].lower() != "of":
         title, parts = parts[0].lower(), parts[1:]
@@ -283,7 +283,7 @@ def _couple(tokens: Sequence[Token], at: int, last: int) -> int:
     if tokens[last].text != "." and ahead and ahead[0].text == ".":
         ahead = ahead[1:]
     if len(ahead) > 2 and ahead[0].low == "and" and ahead[1].low.rstrip(".") in ("mrs", "lady", "queen", "miss"):
-        return ahead[0].index - 1
+        return ahead[0].index - 1 if ahead[0].index + 3 < len(tokens) else 0
     return 0
 
 
@@ -293,11 +293,13 @@ TITLE_POINT = these("mr mrs ms dr st messrs capt col gen prof rev hon lieut sgt"
 def _kind_of_name(noun: Noun, names: Names) -> None:
     low = [part.lower() for part in noun.name]
     last = noun.lemma
-    singular = last[:-1] if noun.plural else last
+    singular = last[:-1] if last.endswith("s") and last not in words("animal", "name") else last
+    if "the" in low[1:-1]:
+        singular = low[-1]
     if noun.title or genders("name", low[0]):
-        noun.animacy = "animal" if last in words("animal") else "person"
+        noun.animacy = "animal" if singular in words("animal") else "person"
         noun.gender = genders("title", noun.title).replace("n", "") or genders("name", low[0]) or "mf"
-        if not noun.title and last in words("animal"):
+        if not noun.title and singular in words("animal"):
             noun.gender = (genders("name", low[0]) or "mf") + "n"
     elif genders("person", singular):
         noun.animacy, noun.gender = "person", genders("person", singular).replace("n", "") or "mf"
@@ -312,6 +314,8 @@ def _kind_of_name(noun: Noun, names: Names) -> None:
         noun.animacy, noun.gender = "time", "n"
     else:
         noun.animacy, noun.gender = "person", "mf" if noun.title else "mfn"
+        if noun.determiner == "the" and not noun.plural and not names.acting[last]:
+            noun.animacy = "thing"
     if noun.plural:
         noun.gender = "mfn"
         noun.animacy = "group" if noun.animacy in ("person", "animal") else noun.animacy

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import itertools
 import logging
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -88,20 +89,22 @@ def _document(nlp: Any, story: str, pieces: Sequence[Sentence], chunk: range) ->
     """The words of a chunk, with the starts of its sentences set: the parser keeps to them."""
     first = pieces[chunk[0]].start
     doc = nlp.make_doc(plain(story[first : pieces[chunk[-1]].end]))
-    starts = iter([pieces[i].start - first for i in chunk])
-    due = next(starts, None)
+    due = [pieces[i].start - first for i in chunk]
+    begins, passed = [], 0
     for token in doc:
-        begins = due is not None and token.idx + len(token) > due
-        while due is not None and token.idx + len(token) > due:
-            due = next(starts, None)
-        token.is_sent_start = begins or token.i == 0
-    return doc
+        end = token.idx + len(token)
+        begins.append(token.i == 0 or (passed < len(due) and end > due[passed]))
+        while passed < len(due) and end > due[passed]:
+            passed += 1
+    # Setting token.is_sent_start looks at the whole document each time.
+    words, spaces = [token.text for token in doc], [bool(token.whitespace_) for token in doc]
+    return type(doc)(doc.vocab, words=words, spaces=spaces, sent_starts=begins)
 
 
 def plain(text: str) -> str:
     """The text, character for character, as the tagger knows it best: no line breaks or emphasis marks, straight
-    quotes, words in capitals as names."""
-    out = text.translate(PLAIN)
+    quotes, words in capitals as names, long rows of marks left out (the tokenizer takes them off one by one)."""
+    out = MARKS.sub(lambda match: " " * len(match[0]), text.translate(PLAIN))
     words = []
     for word in out.split(" "):
         letters = [c for c in word if c.isalpha()]
@@ -112,6 +115,7 @@ def plain(text: str) -> str:
     return " ".join(words)
 
 
+MARKS = re.compile(r"[^\w\s]{12,}")
 PLAIN = {ord("\n"): " ", ord("\t"): " ", ord("\r"): " ", ord("_"): " ", ord("*"): " ", 0x201C: '"', 0x201D: '"'}
 PLAIN |= {0x2018: "'", 0x2019: "'", 0xA0: " ", 0x0B: " ", 0x0C: " ", 0x85: " ", 0x2028: " ", 0x2029: " "}
 

@@ -121,7 +121,12 @@ def read(text: str) -> Reading:
     for paragraph in paragraphs:
         paragraph.nouns = nouns(paragraph.tokens, text, names)
     resolver = Resolver(gender_votes([paragraph.nouns for paragraph in paragraphs]))
+    reached = -1
     for paragraph in paragraphs:
+        number = paragraph.tokens[0].sentence
+        if any(piece.kind != "text" for piece in pieces[reached + 1 : number]):
+            resolver.new_scene()
+        reached = paragraph.tokens[-1].sentence
         paragraph.speakers = resolver.read(
             paragraph.tokens, paragraph.nouns, paragraph.open_end, paragraph.starts_spoken
         )
@@ -247,7 +252,7 @@ def in_cast(entity: Entity) -> bool:
     if entity.animacy == "thing":
         return entity.acts > 1 and entity.acts * 3 >= len(entity.nouns)
     if not shown and not entity.acts:
-        return False
+        return entity.alive and len(entity.nouns) > 2
     if entity.proper or entity.acts:
         return True
     if entity.lemma in ("everybody", "everyone", "others", "somebody", "someone", "one", "rest", "all", "both"):

@@ -16,6 +16,7 @@ AT = these(
 )
 ARRIVE = these("enter reach approach visit cross climb ascend descend leave")
 LATER = frozenset(("after", "later"))
+PERCHES = these("tree branch bough log stump rock stone bush haystack trunk twig window door roof")
 PARTS = these(
     "edge side bottom top middle foot end entrance corner mouth bank heart midst depth centre center brink"
     " shore front back"
@@ -95,9 +96,10 @@ def _place(tokens: Sequence[Token], nouns: Sequence[Noun], now: str) -> str | No
     best: tuple[int, str] | None = None
     for noun in nouns:
         part = noun.lemma in PARTS and any(
-            n.preposition == "of" and tokens[tokens[n.head].head].head == noun.head and n.animacy == "place"
+            n.preposition == "of" and tokens[tokens[n.head].head].head == noun.head and n.animacy in ("place", "thing")
             for n in nouns
         )
+        part = part or noun.lemma in PERCHES
         if (
             (noun.animacy != "place" and not part)
             or not _real(tokens, noun)
@@ -137,7 +139,8 @@ def _strength(tokens: Sequence[Token], noun: Noun) -> int:
             )
         owner = tokens[above]
         if owner.pos in ("NOUN", "PROPN", "PRON"):
-            return 1 if owner.dep in ("nsubj", "dobj", "ROOT", "nsubjpass", "attr") and preposition in AT else 0
+            inside = ("nsubj", "dobj", "ROOT", "nsubjpass", "attr", "pobj", "conj", "appos")
+            return 1 if owner.dep in inside and preposition in AT else 0
         if (
             preposition in ("at", "on", "upon", "over", "to", "across")
             and verb is not None
@@ -149,7 +152,7 @@ def _strength(tokens: Sequence[Token], noun: Noun) -> int:
         if preposition == "to":
             return 4 if moving and owner.pos in ("VERB", "AUX", "ADV", "ADP") else 0
         if preposition in AT:
-            if noun.lemma in SURFACE:
+            if (noun.lemma in SURFACE and not noun.plural) or noun.lemma in PERCHES:
                 return 1
             return 4 if moving or preposition in ("into", "through") else 3
         return 0
