@@ -23,9 +23,12 @@ FLASH = 0.10
 FLASHES = 4
 """Opposing changes within one second that make a strobe; the guidelines' limit for danger is six."""
 GRID = 4
-"""Rows and columns of the cells that are watched for flashes; a quarter of them makes a strobe, as there."""
-JUMP = 45.0
-"""Distance (CIE 1976 delta E) of the mean colours of two shots of one scene that stands out as a jump."""
+"""Rows and columns of the cells that are watched for flashes."""
+STROBE = 0.5
+"""Share of the cells that makes a strobe; a ride through trees has a fifth."""
+JUMP = 60.0
+"""Distance (CIE 1976 delta E) of the mean colours of two shots of one scene that stands out as a jump; from a forest at
+night to a green field by day it is 47."""
 TEXT_MATCH = 0.20
 """Cosine of CLIP's picture and prompt below which they have nothing to do with each other (ViT-B and -L: 0.22 to 0.35
 for a picture of its prompt, 0.08 to 0.18 for another)."""
@@ -115,7 +118,7 @@ def _findings(measures: dict[str, Any], frames: int) -> Iterable[Finding]:
         yield Finding("black", f"it is black in {measures['black']:.0%} of its frames", measures["black"])
     if frames > 2 and measures["still"] > 0.9:
         yield Finding("frozen", f"nothing moves in {measures['still']:.0%} of its frames", measures["still"])
-    if measures["strobe"] >= 0.25:
+    if measures["strobe"] >= STROBE:
         says = f"it strobes: {measures['strobe']:.0%} of the picture flashes {FLASHES // 2} times a second or more"
         yield Finding("strobe", says, measures["strobe"])
 

@@ -124,7 +124,7 @@ def memory_needed(production: Production) -> int:
 
 
 def _weights_bytes(model: Any) -> int:
-    parts = (model.unet, model.vae, model.text)
+    parts = (model.unet, model.vae, model.text.model)
     return sum(p.numel() * p.element_size() for part in parts for p in part.parameters())
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -16,6 +17,7 @@ from torch import Tensor
 from .. import __version__
 from ..errors import DiffilmError
 from ..frames import FrameStream, concat
+from ..frames.fit import OutOfMemory
 from ..frames.progress import Progress
 from ..frames.transitions import MIXES, transition
 from ..story import Shot, Storyboard
@@ -25,6 +27,8 @@ from .render import RenderSettings, render, shot_stream, shown, writer
 from .sample import ModelSampler, window_frames
 from .soundtrack import Soundtrack
 from .store import ShotStore, digest_key
+
+log = logging.getLogger(__name__)
 
 
 class Pace:
@@ -75,7 +79,10 @@ class Production:
         return self.settings.output.form.kind == "video"
 
     def about(self, shot: Shot) -> dict[str, Any]:
-        """A shot's keys and all that decides its pixels, as plain values."""
+        """A shot's keys and all that decides its pixels, as plain values, by the settings at the time of planning."""
+        return self._planned[shot.index]
+
+    def _about(self, shot: Shot) -> dict[str, Any]:
         if shot.index in self.made:
             return self.made[shot.index]
         key = self.sampler.key(shot)
@@ -86,7 +93,8 @@ class Production:
         }
 
     def latents_key(self, shot: Shot) -> str:
-        return str(self.about(shot)["latents"])
+        """Of a shot of the board, or another take of one."""
+        return str(self.made[shot.index]["latents"]) if shot.index in self.made else self.sampler.key(shot)
 
     @cached_property
     def film(self) -> Film:
@@ -116,7 +124,11 @@ class Production:
         vae = self.sampler.model.vae
 
         def make() -> Iterator[Tensor]:
-            yield from shot_stream(vae, self.film.latents(shot), self.settings)
+            planned = self.settings.fits()
+            for chunk in shot_stream(vae, self.film.latents(shot), self.settings):
+                if self.settings.fits() != planned:
+                    raise OutOfMemory(f"shot {shot.index + 1} ran out of memory: it is made again at a lower setting")
+                yield chunk
 
         like = torch.empty(self.latents_shape(shot), device="meta")
         return shot_stream(vae, like, self.settings).with_frames(make)
@@ -141,18 +153,39 @@ class Production:
         joining = {"metadata": self.metadata(out), **joining}
         if self.sound is not None:
             joining["audio"] = self.sound.of(sum(piece.frames for piece in self.pieces) / self.settings.final_fps)
-        output = self.settings.output
         with pace.of("finish", self._frames_left()):
+            while not self._finished(out, joining):
+                self._settle()
+        self.put_manifest(out, **self._pace(pace))
+        return out
+
+    def _finished(self, out: Path, joining: dict[str, Any]) -> bool:
+        """Renders and joins; False where memory ran out and the settings went down."""
+        output = self.settings.output
+        labels = [shot.prompt for shot in self.board.shots]
+        try:
             if self.joined:
-                labels = [shot.prompt for shot in self.board.shots]
-                render(
-                    self.store, self.streams, self.pieces, labels, out, output=output, progress=self.progress, **joining
-                )
+                report = self.progress
+                render(self.store, self.streams, self.pieces, labels, out, output=output, progress=report, **joining)
             else:
                 whole = self._whole()
                 writer(whole, output, shown(self.progress, 0, whole.frames), **joining)(out)
-        self.put_manifest(out, **self._pace(pace))
-        return out
+        except OutOfMemory as error:
+            log.warning("%s", error)
+            return False
+        return True
+
+    def _settle(self) -> None:
+        """Shots that are finished stay as they were made; the others are planned anew with the settings of now."""
+        missing = self.missing()
+        done = {shot.index: self._planned[shot.index] for shot in self.board.shots if shot.index not in missing}
+        self.made = {**done, **self.made}
+        for name in ("pieces", "_planned"):
+            self.__dict__.pop(name, None)
+
+    @cached_property
+    def _planned(self) -> dict[int, dict[str, Any]]:
+        return {shot.index: self._about(shot) for shot in self.board.shots}
 
     def missing(self) -> set[int]:
         """Shots whose latents are needed: a file of theirs is not there."""

@@ -12,6 +12,7 @@ from typing import Any
 from torch import Tensor
 
 from ..frames import FrameStream, concat_files, decode, interpolate, upscale, write
+from ..frames.fit import Fit
 from ..frames.formats import Encoding, encoding
 from ..frames.interpolate import Interpolator
 from ..frames.progress import Progress
@@ -28,7 +29,8 @@ class RenderSettings:
     """What decides a shot's frames and its file besides the latents.
 
     `fps` and `upscale` None: as sampled. `interpolator` None blends, `upscaler` None is bicubic. `form`: device and
-    dtype of the autoencoder. `transition`: seconds that a transition lasts. `output`: how files are coded.
+    dtype of the autoencoder. `transition`: seconds that a transition lasts. `output`: how files are coded. `between`,
+    `larger`: how the networks fit into memory; they go down where it runs out, which changes the keys from there on.
     """
 
     source_fps: Fraction
@@ -41,6 +43,8 @@ class RenderSettings:
     upscaler: Upscaler | None = None
     transition: Fraction = Fraction(1, 2)
     output: Encoding = field(default_factory=lambda: encoding(Path("movie.mp4")))
+    between: Fit = field(default_factory=Fit)
+    larger: Fit = field(default_factory=Fit)
 
     @property
     def final_fps(self) -> Fraction:
@@ -54,9 +58,17 @@ class RenderSettings:
         """The settings as plain values, for keys and metadata."""
         return {
             "decode": {"batch": self.batch, "autoencoder": self.autoencoder, "form": self.form},
-            "interpolate": None if self.fps is None else {**_named(self.interpolator, "blend"), "fps": str(self.fps)},
-            "upscale": None if self.upscale is None else {**_named(self.upscaler, "bicubic"), "scale": self.upscale},
+            "interpolate": None
+            if self.fps is None
+            else {**_named(self.interpolator, "blend", self.between), "fps": str(self.fps)},
+            "upscale": None
+            if self.upscale is None
+            else {**_named(self.upscaler, "bicubic", self.larger), "scale": self.upscale},
         }
+
+    def fits(self) -> tuple[Any, ...]:
+        """The networks' settings for memory as they are now."""
+        return self.between.batch, self.between.tile, self.larger.batch, self.larger.tile
 
     def segment_key(self, latents_key: str) -> str:
         return digest_key(
@@ -70,16 +82,21 @@ class RenderSettings:
         )
 
 
-def _named(model: Interpolator | Upscaler | None, plain: str) -> dict[str, Any]:
-    return {"method": plain} if model is None else {"method": model.name, "model": model.fingerprint}
+def _named(model: Interpolator | Upscaler | None, plain: str, fit: Fit) -> dict[str, Any]:
+    if model is None:
+        return {"method": plain}
+    stated = {} if fit == Fit() else {"fit": fit.settings()}
+    return {"method": model.name, "model": model.fingerprint, **stated}
 
 
 def shot_stream(vae: Any, latents: Tensor, settings: RenderSettings) -> FrameStream:
     """A shot's latents `(c, t, h, w)` as its finished frames, lazy: decoded, interpolated, upscaled."""
     stream = decode(vae, latents, settings.source_fps, batch=settings.batch)
     if settings.fps is not None:
-        stream = interpolate(stream, settings.fps, model=settings.interpolator)
-    return stream if settings.upscale is None else upscale(stream, settings.upscale, model=settings.upscaler)
+        stream = interpolate(stream, settings.fps, model=settings.interpolator, fit=settings.between)
+    if settings.upscale is None:
+        return stream
+    return upscale(stream, settings.upscale, model=settings.upscaler, fit=settings.larger)
 
 
 def render(
