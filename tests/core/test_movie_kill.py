@@ -68,18 +68,23 @@ def parts(folder: Path) -> dict[str, tuple[bytes, int]]:
 
 @pytest.mark.skipif(not hasattr(signal, "SIGXFSZ"), reason="needs a limit on the size of files")
 def test_a_full_disk_is_named_and_finished_work_is_kept(model: Path, tmp_path: Path) -> None:
+    large: dict[str, Any] = {**PLAIN, "frames": 8, "size": (64, 64), "crf": 0, "max_shots": 2}
+    plain = make_movie(STORY, tmp_path / "plain.mp4", model=model, **large)
+    made = {p.parent.name: p.stat().st_size for p in (tmp_path / "plain.diffilm").glob("*/*") if p.suffix != ".json"}
+    manifest, movie = (tmp_path / "plain.diffilm" / "manifest.json").stat().st_size, plain.stat().st_size
+    sizes = [1000, made["latents"] - 1, made["shots"] - 100, movie - 100]
+    assert sizes[0] < manifest < sizes[1] < sizes[2] - 1000 < sizes[3] - 2000
     out = tmp_path / "m.mp4"
-    for size, what in ((1000, "latents"), (2200, "shots"), (12000, "m.mp4")):
+    for size, what in zip(sizes, ("manifest", "latents", "shots", "m.mp4"), strict=True):
         with Full(size), pytest.raises(DiffilmError, match="expected a writable folder with room") as caught:
-            make_movie(STORY, out, model=model, **PLAIN)
+            make_movie(STORY, out, model=model, **large)
         assert "\n" not in str(caught.value) and what in str(caught.value)
         before = parts(tmp_path / "m.diffilm")
         assert not out.exists() and not [name for name in before if name.startswith(".")]
     assert len([name for name in before if name.endswith(".mp4")]) == 2
-    make_movie(STORY, out, model=model, **PLAIN)
+    make_movie(STORY, out, model=model, **large)
     after = parts(tmp_path / "m.diffilm")
     assert all(after[name] == kept for name, kept in before.items() if name != "manifest.json")
-    plain = make_movie(STORY, tmp_path / "plain.mp4", model=model, **PLAIN)
     assert frame_hashes(read(out)) == frame_hashes(read(plain))
 
 
