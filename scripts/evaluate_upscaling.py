@@ -98,8 +98,8 @@ def words(found: Scores, frames: int) -> str:
     lines = [
         "## Super-resolution", "",
         f"{frames} frames of each held-out clip (the middle of the large ones), reduced four times and made large",
-        "again. PSNR in dB, SSIM: higher is better; LPIPS (AlexNet) and flicker (mean difference of neighbours along the",
-        "true motion, 8-bit levels):",
+        "again. PSNR in dB, SSIM: higher is better; LPIPS (AlexNet) and flicker (mean difference of neighbours along",
+        "the true motion, 8-bit levels):",
         "lower. Clean: bicubic reduction to 8 bits, our strength 0. Damaged: also blurred by",
         f"{what.blur[0]} pixels, noise of {what.noise:g} levels, H.264 at CRF {what.crf}, all at the small size;",
         "our strength 0.5.", "",
