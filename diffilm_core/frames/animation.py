@@ -1,9 +1,8 @@
-"""Animated GIF, WebP and PNG, written through PyAV frame by frame. Their metadata blocks are put in afterwards."""
+"""Animated GIF and PNG, written through PyAV frame by frame; their metadata blocks are put in afterwards."""
 
 from __future__ import annotations
 
 import json
-import struct
 from collections.abc import Mapping
 from fractions import Fraction
 from pathlib import Path
@@ -19,10 +18,9 @@ from .png import add_chunks
 from .progress import Progress, watched
 from .spool import spool
 from .stream import FrameStream, to_uint8
+from .webp import write_webp
 
 GIF_FPS = Fraction(50)
-DESCRIPTION = 0x010E  # EXIF's ImageDescription
-HOST_TAGS = {0x0110: "prompt", 0x010F: "workflow"}
 
 
 def write_animation(
@@ -37,11 +35,12 @@ def write_animation(
     if how.codec.name == "gif":
         _write_gif(stream, path, metadata, progress, name)
         return
-    _write_plain(watched(stream, progress, name), path, how)
-    if how.codec.name == "apng":
-        add_chunks(path, metadata)
-    elif metadata:
-        _add_webp_exif(path, metadata)
+    stream = watched(stream, progress, name)
+    if how.codec.name != "apng":
+        write_webp(stream, path, how, metadata)
+        return
+    _write_apng(stream, path, how)
+    add_chunks(path, metadata)
 
 
 def _write_gif(
@@ -87,12 +86,10 @@ def _write_gif(
         _add_gif_comment(path, metadata)
 
 
-def _write_plain(stream: FrameStream, path: Path, how: Encoding) -> None:
-    """One pass. WebP joins equal neighbours into one longer frame."""
+def _write_apng(stream: FrameStream, path: Path, how: Encoding) -> None:
     import av
 
-    loop = {"plays" if how.codec.name == "apng" else "loop": "0"}
-    with av.open(str(path), "w", format=how.form.container, options=loop) as container:
+    with av.open(str(path), "w", format=how.form.container, options={"plays": "0"}) as container:
         video: Any = container.add_stream(how.codec.encoder, rate=stream.fps)
         video.width, video.height, video.pix_fmt = stream.width, stream.height, how.pixels
         video.codec_context.time_base = video.time_base = 1 / stream.fps
@@ -165,31 +162,3 @@ def _add_gif_comment(path: Path, metadata: Mapping[str, str]) -> None:
 
 def _parts(data: bytes, size: int) -> list[bytes]:
     return [data[start : start + size] for start in range(0, len(data), size)]
-
-
-def _add_webp_exif(path: Path, metadata: Mapping[str, str]) -> None:
-    """An EXIF chunk (WebP container specification): ImageDescription is the metadata as JSON.
-
-    `prompt` and `workflow` are in it a second time as ComfyUI writes and reads them: `prompt:JSON` as Model,
-    `workflow:JSON` as Make.
-    """
-    from PIL import Image
-
-    exif = Image.Exif()
-    exif[DESCRIPTION] = json.dumps(dict(metadata))
-    for tag, key in HOST_TAGS.items():
-        if key in metadata:
-            exif[tag] = f"{key}:{metadata[key]}"
-    data = exif.tobytes().removeprefix(b"Exif\x00\x00")
-    with path.open("rb+") as file:
-        head = file.read(21)
-        if head[8:16] != b"WEBPVP8X":
-            raise OSError("the WebP file has no extended header")
-        file.seek(20)
-        file.write(bytes([head[20] | 0x08]))
-        end = file.seek(0, 2)
-        file.write(b"EXIF" + struct.pack("<I", len(data)) + data + b"\x00" * (len(data) % 2))
-        size = file.tell() - 8
-        file.seek(4)
-        file.write(struct.pack("<I", size))
-        assert end % 2 == 0

@@ -57,6 +57,15 @@ def to_planes(rgb: Tensor, *, bits: int = 8, across: int = 2, down: int = 2) -> 
     return luma.mul(219 * unit).add(16 * unit).round().to(torch.int32), chroma[0], chroma[1]
 
 
+def centred_planes(rgb: Tensor, matrix: int = 6) -> tuple[Tensor, Tensor, Tensor]:
+    """One frame `(h, w, 3)`, even sides, to 8-bit limited-range 4:2:0 planes with chroma in the middle of four pixels,
+    as JPEG and WebP have it."""
+    luma, cb, cr = rgb_to_yuv(rgb.float().clamp(0, 1), matrix).unbind(-1)
+    chroma = _halve_height(_halve_height(torch.stack([cb, cr])).transpose(1, 2)).transpose(1, 2)
+    chroma = chroma.mul(224).add(128).round().clamp(1, 254).to(torch.int32)
+    return luma.mul(219).add(16).round().to(torch.int32), chroma[0], chroma[1]
+
+
 def from_planes(
     luma: Tensor, cb: Tensor, cr: Tensor, *, matrix: int = BT709, full: bool = False, bits: int = 8
 ) -> Tensor:

@@ -72,11 +72,11 @@ CODECS = {
         ),
         Codec("gif", "256 colours", "gif", {8: "pal8"}, web=True),
         Codec(
-            "webp", "lossy", "libwebp_anim", {8: "bgra"}, (0, 99, 18), "quality",
+            "webp", "lossy", "libwebp", {8: "yuv420p"}, (0, 99, 18), "quality",
             options={"compression_level": "4"}, web=True,
         ),
         Codec(
-            "webp-lossless", "lossless", "libwebp_anim", {8: "bgra"}, lossless=True,
+            "webp-lossless", "lossless", "libwebp", {8: "bgra"}, lossless=True,
             options={"lossless": "1", "compression_level": "4"}, web=True,
         ),
         Codec("apng", "lossless", "apng", {8: "rgb24", 16: "rgb48be"}, lossless=True, web=True),

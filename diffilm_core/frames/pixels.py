@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -60,8 +61,6 @@ def to_frame(rgb: Tensor, name: str, *, linear: bool = False, half: bool = False
     Where chroma is coarser, odd sides get their last line or column twice. `linear`: as linear light. `half`: floats
     rounded to what 16 bits hold, since FFmpeg cuts them off.
     """
-    import av
-
     form = pixels(name)
     if form is None:
         return _packed(rgb, name)
@@ -75,12 +74,20 @@ def to_frame(rgb: Tensor, name: str, *, linear: bool = False, half: bool = False
         if not form.floats:
             values = values.mul((1 << form.bits) - 1).round().to(torch.int32)
         planes = [values[..., channel].numpy() for channel in (1, 2, 0)]
-    frame: Any = av.VideoFrame(rgb.shape[1], rgb.shape[0], name)
+    frame = filled(planes, rgb.shape[1], rgb.shape[0], name, form.dtype)
+    frame.colorspace, frame.color_range = (BT709, 1) if form.kind == "yuv" else (0, 2)
+    return frame
+
+
+def filled(planes: Sequence[np.ndarray], width: int, height: int, name: str, dtype: np.dtype) -> Any:
+    """An AVFrame of a planar format that holds these values."""
+    import av
+
+    frame: Any = av.VideoFrame(width, height, name)
     for plane, data in zip(frame.planes, planes, strict=True):
-        row = np.zeros((data.shape[0], plane.line_size // form.dtype.itemsize), form.dtype)
+        row = np.zeros((data.shape[0], plane.line_size // dtype.itemsize), dtype)
         row[:, : data.shape[1]] = data
         plane.update(row.tobytes())
-    frame.colorspace, frame.color_range = (BT709, 1) if form.kind == "yuv" else (0, 2)
     return frame
 
 
