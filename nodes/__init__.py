@@ -7,6 +7,8 @@ from comfy_api.latest import ComfyExtension, io
 from . import host, host_motion
 from .ddim import DDIM
 from .decode import DecodeVideo
+from .describe import DescribeVideo
+from .director import DirectorPrompt, DirectorStoryboard
 from .image_to_video import ImageToVideo, LoadImageToVideo
 from .latent import EmptyLatent
 from .load import LoadModel
@@ -32,6 +34,9 @@ NODES: list[type[io.ComfyNode]] = [
     CastMember,
     MergeStoryboards,
     StoryboardLists,
+    DirectorPrompt,
+    DirectorStoryboard,
+    DescribeVideo,
     TextEncode,
     EmptyLatent,
     DDIM,

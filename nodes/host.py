@@ -69,6 +69,13 @@ def find_file(name: str, folders: tuple[str, ...]) -> str | None:
     return next((path for folder in known if name and (path := folder_paths.get_full_path(folder, name))), None)
 
 
+def folder_of(name: str, kind: str) -> str:
+    """A folder that was named by its path, or by its name in models/`kind`; the name itself where there is none."""
+    places = folder_paths.get_folder_paths(kind) if kind in folder_paths.folder_names_and_paths else []
+    tried = [name, *(os.path.join(place, name) for place in [*places, os.path.join(folder_paths.models_dir, kind)])]
+    return next((path for path in tried if name and os.path.isdir(path)), name)
+
+
 def file_stamp(name: str, folders: tuple[str, ...]) -> str:
     """Changes when the file does."""
     path = find_file(name, folders)

@@ -58,7 +58,7 @@ class InterpolateVideo(io.ComfyNode):
                     "fps", default=24.0, min=0.5, max=240.0, step=0.5, tooltip="Frames a second of the result."
                 ),
                 io.Combo.Input(
-                    "method", options=["blend", OURS], default=OURS,
+                    "method", options=["blend", OURS], default="blend",
                     tooltip=(
                         "diffilm: the network that ships with the pack. blend: a mixture of the two neighbours, quick. "
                         "Not used where interp_model is connected."
@@ -109,7 +109,7 @@ class UpscaleVideo(io.ComfyNode):
                 io.Int.Input("width", default=0, min=0, max=16384, step=2, tooltip="Width in pixels; 0: by scale."),
                 io.Int.Input("height", default=0, min=0, max=16384, step=2, tooltip="Height in pixels; 0: by scale."),
                 io.Combo.Input(
-                    "method", options=["bicubic", OURS], default=OURS,
+                    "method", options=["bicubic", OURS], default="bicubic",
                     tooltip=(
                         "diffilm: the networks that ship with the pack, 2x or 4x, which see neighbouring frames. "
                         "bicubic: smooth and quick, adds no detail. Not used where upscale_model is connected."

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from comfy_api.latest import io
 
-from ..diffilm_core.story import split_story
 from ..diffilm_core.story.edit import apply_edits
+from ..diffilm_core.story.formats import FORMS, storyboard_from
+from ..diffilm_core.story.prompts import PHRASINGS
 from .storyboard import frames_of, shown
-from .types import CATEGORY, Storyboard
+from .types import CATEGORY, PHRASING_TIP, Storyboard
 
 EXAMPLE = (
     "A fox sat in the snowy forest. The fox saw a rabbit in the snow. The rabbit ran to the meadow. "
@@ -58,6 +57,21 @@ class StorySplitter(io.ComfyNode):
                         'Such as [{"index": 2, "prompt": "a fox asleep"}], with index from 0.'
                     ),
                 ),
+                io.Combo.Input(
+                    "read_as", options=list(FORMS), default="story", optional=True,
+                    tooltip=(
+                        "story: prose. fountain: a screenplay. shots: one a paragraph, or with --- between. csv: a "
+                        "table with a column prompt. json: a storyboard."
+                    ),
+                ),
+                io.Combo.Input(
+                    "phrasing", options=list(PHRASINGS), default="plain", optional=True,
+                    tooltip=PHRASING_TIP,
+                ),
+                io.Float.Input(
+                    "length", default=0.0, min=0.0, max=86400.0, step=1.0, optional=True,
+                    tooltip="Seconds of the whole movie, to which the shots are fitted; 0: each as long as frames say.",
+                ),
             ],
             outputs=[
                 Storyboard.Output(display_name="storyboard", tooltip="All shots, for Film Storyboard."),
@@ -71,10 +85,13 @@ class StorySplitter(io.ComfyNode):
 
     @classmethod
     def execute(
-        cls, story: str, style: str, negative: str, seed: int, frames: int, fps: float, max_shots: int, edits: str = ""
-    ) -> io.NodeOutput:
-        board = split_story(story, style=style, seed=seed, frames=frames, fps=fps, max_shots=max_shots or None)
-        board = replace(board, shots=tuple(replace(shot, negative=negative.strip()) for shot in board.shots))
+        cls, story: str, style: str, negative: str, seed: int, frames: int, fps: float, max_shots: int, edits: str = "",
+        read_as: str = "story", phrasing: str = "plain", length: float = 0.0,
+    ) -> io.NodeOutput:  # fmt: skip
+        board = storyboard_from(
+            story, read_as, style=style, seed=seed, frames=frames, fps=fps, max_shots=max_shots or None,
+            length=length or None, phrasing=phrasing, negative=negative,
+        )  # fmt: skip
         board = apply_edits(board, edits)
         return io.NodeOutput(
             board,

@@ -7,3 +7,5 @@ from comfy_api.latest import io
 CATEGORY = "Diffilm"
 
 Storyboard = io.Custom("DIFFILM_STORYBOARD")
+
+PHRASING_TIP = "How prompts are worded: plain for the model that ships, sentence for ModelScope, tags for SD 1.5."

@@ -9,6 +9,9 @@ STORY = (
     "A fox sat in the snowy forest. The fox saw a rabbit in the snow. The rabbit ran to the meadow. "
     "A bee flew over a flower in the meadow. At night an owl sat in the forest."
 )
+INTERPOLATE = {"method": "blend", "source_fps": 8.0, "cuts": "detect", "tile": 0}
+UPSCALE = {"method": "bicubic", "strength": 0.0, "steady": 0.0, "source_fps": 8.0, "cuts": "detect", "tile": 0}
+"""The finishing nodes' values but for rate and size."""
 
 
 @dataclass
@@ -43,12 +46,12 @@ def finish(video: tuple[str, int], x: int, y: int, movie: str) -> dict[str, Node
     """Decoded clip to file: interpolate, upscale, write."""
     return {
         "interpolate": Node(
-            "DiffilmInterpolateVideo", {"video": video, "fps": 24.0, "method": "blend"}, (x, y), (300, 90)
+            "DiffilmInterpolateVideo", {"video": video, "fps": 24.0, **INTERPOLATE}, (x, y), (300, 190)
         ),
         "upscale": Node(
             "DiffilmUpscaleVideo",
-            {"video": ("interpolate", 0), "scale": 4.0, "width": 0, "height": 0, "method": "bicubic"},
-            (x, y + 160), (300, 140),
+            {"video": ("interpolate", 0), "scale": 4.0, "width": 0, "height": 0, **UPSCALE},
+            (x, y + 260), (300, 270),
         ),
         "write": Node(
             "DiffilmWriteMovie", {"videos": ("upscale", 0), "movie": movie, "crf": 18}, (x + 350, y), (400, 480)
@@ -59,6 +62,7 @@ def finish(video: tuple[str, int], x: int, y: int, movie: str) -> dict[str, Node
 def splitter(pos: tuple[int, int], size: tuple[int, int]) -> Node:
     values = {
         "story": STORY, "style": "", "negative": "", "seed": 0, "frames": 16, "fps": 8.0, "max_shots": 0, "edits": "",
+        "read_as": "story", "phrasing": "plain", "length": 0.0,
     }  # fmt: skip
     return Node("DiffilmStorySplitter", values, pos, size)
 
@@ -82,8 +86,8 @@ def picture_to_clip(picture: tuple[str, int], x: int, movie: str) -> dict[str, N
         "film": Node("KSampler", sampler, (x + 400, 90), (330, 480)),
         "decode": Node("DiffilmDecodeVideo", decode, (x + 810, 90), (300, 110)),
         "interpolate": Node(
-            "DiffilmInterpolateVideo", {"video": ("decode", 0), "fps": 24.0, "method": "blend"}, (x + 810, 260),
-            (300, 90),
+            "DiffilmInterpolateVideo", {"video": ("decode", 0), "fps": 24.0, **INTERPOLATE}, (x + 810, 260),
+            (300, 190),
         ),
         "write": Node(
             "DiffilmWriteMovie", {"videos": ("interpolate", 0), "movie": movie, "crf": 18}, (x + 1160, 90), (400, 480)

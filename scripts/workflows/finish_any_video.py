@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from workflow_parts import Node, Workflow
+from workflow_parts import INTERPOLATE, UPSCALE, Node, Workflow
 
 NOTE = """## Finish any video
 
 More frames a second and more pixels, a few frames in memory at a time: a film of an hour takes no more memory than
 one of a second. Cuts are looked for first, and nothing is mixed across them. The sound is kept.
 
-**method** `diffilm` is the networks that ship with the pack. On a CPU `blend` and `bicubic` are much quicker.
+**method** `diffilm` is the networks that ship with the pack; `blend` and `bicubic` are much quicker on a CPU.
 
 Other networks: **Load Frame Interpolation Model** (RIFE, FILM) into *interp_model*, **Load Upscale Model** (ESRGAN
 and others) into *upscale_model*; with those, *steady* takes away flicker.
@@ -17,13 +17,8 @@ and others) into *upscale_model*; with those, *steady* takes away flicker.
 
 
 def describe() -> Workflow:
-    interpolate = {
-        "video": ("load", 0), "fps": 48.0, "method": "diffilm", "source_fps": 8.0, "cuts": "detect", "tile": 0,
-    }  # fmt: skip
-    upscale = {
-        "video": ("interpolate", 0), "scale": 2.0, "width": 0, "height": 0, "method": "diffilm", "steady": 0.0,
-        "source_fps": 8.0, "cuts": "detect", "tile": 0,
-    }  # fmt: skip
+    interpolate = {"video": ("load", 0), "fps": 48.0, **INTERPOLATE}
+    upscale = {"video": ("interpolate", 0), "scale": 2.0, "width": 0, "height": 0, **UPSCALE, "method": "diffilm"}
     write = {"videos": ("upscale", 0), "movie": "diffilm/finished", "crf": 18}
     return Workflow(
         "finish_any_video",

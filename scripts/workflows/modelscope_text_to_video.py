@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from workflow_parts import Node, Workflow
+from workflow_parts import INTERPOLATE, Node, Workflow
 
 NOTE = """## A prompt becomes a clip, as ModelScope published it
 
@@ -53,8 +53,8 @@ def describe() -> Workflow:
                 (1370, 90), (300, 110),
             ),
             "interpolate": Node(
-                "DiffilmInterpolateVideo", {"video": ("decode", 0), "fps": 24.0, "method": "blend"}, (1370, 260),
-                (300, 90),
+                "DiffilmInterpolateVideo", {"video": ("decode", 0), "fps": 24.0, **INTERPOLATE}, (1370, 260),
+                (300, 190),
             ),
             "write": Node(
                 "DiffilmWriteMovie", {"videos": ("interpolate", 0), "movie": "diffilm/modelscope", "crf": 18},

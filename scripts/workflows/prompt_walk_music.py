@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from workflow_parts import Node, Workflow, load
+from workflow_parts import UPSCALE, Node, Workflow, load
 
 NOTE = """## A walk from prompt to prompt
 
@@ -49,8 +49,8 @@ def describe() -> Workflow:
             ),
             "upscale": Node(
                 "DiffilmUpscaleVideo",
-                {"video": ("decode", 0), "scale": 4.0, "width": 0, "height": 0, "method": "bicubic"},
-                (920, 270), (320, 140),
+                {"video": ("decode", 0), "scale": 4.0, "width": 0, "height": 0, **UPSCALE},
+                (920, 270), (320, 270),
             ),
             "write": Node(
                 "DiffilmWriteMovie", {"videos": ("upscale", 0), "movie": "diffilm/walk", "crf": 18},

@@ -28,6 +28,7 @@ Happy with it? Wire **storyboard** into **Film Storyboard** (workflow `story_to_
 def describe() -> Workflow:
     story = {
         "story": STORY, "style": "", "negative": "", "seed": 1, "frames": 16, "fps": 8.0, "max_shots": 0, "edits": "",
+        "read_as": "story", "phrasing": "plain", "length": 0.0,
     }  # fmt: skip
     return Workflow(
         "story_only",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from workflow_parts import Node, Workflow
+from workflow_parts import INTERPOLATE, Node, Workflow
 
 NOTE = """## A small clip, then a large one of it
 
@@ -71,8 +71,8 @@ def describe() -> Workflow:
                 (2160, 90), (300, 110),
             ),
             "interpolate": Node(
-                "DiffilmInterpolateVideo", {"video": ("video", 0), "fps": 24.0, "method": "blend"}, (2160, 260),
-                (300, 90),
+                "DiffilmInterpolateVideo", {"video": ("video", 0), "fps": 24.0, **INTERPOLATE}, (2160, 260),
+                (300, 190),
             ),
             "write": Node(
                 "DiffilmWriteMovie", {"videos": ("interpolate", 0), "movie": "diffilm/zeroscope", "crf": 18},

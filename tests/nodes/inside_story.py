@@ -86,3 +86,52 @@ def check_merge_keeps_the_pictures() -> None:
     found = references_of(made)
     assert torch.equal(found["fox"], one) and torch.equal(found["bee"], two)
     assert references_of(run("DiffilmMergeStoryboards", first=board(), second=board())[0]) == {}
+
+
+def check_other_ways_in() -> None:
+    script = "INT. KITCHEN - NIGHT\n\nA mouse sits on the table.\n\nEXT. MEADOW - DAY\n\nThe mouse runs."
+    made = split_of(script, read_as="fountain")
+    assert [shot.place.lower() for shot in made.shots] == ["kitchen", "meadow"]
+    listed = split_of("a fox\n---\na bee", read_as="shots")
+    assert [shot.prompt for shot in listed.shots] == ["A fox", "A bee"]
+    again = split_of(made.to_json(), read_as="json")
+    assert again == made
+    fails("storyboard is not JSON", "DiffilmStorySplitter", story="{", read_as="json")
+    whole = split_of(STORY, length=30.0)
+    assert abs(whole.duration - 30) < 1.5
+
+
+def split_of(text: str, **inputs: Any) -> Any:
+    return run("DiffilmStorySplitter", story=text, **inputs)[0]
+
+
+def check_director() -> None:
+    (prompt,) = run("DiffilmDirectorPrompt", story=STORY, phrasing="tags")
+    assert STORY in prompt and '"shots"' in prompt
+    shots = [{"text": "A fox sat in the snow.", "prompt": "a red fox in snow"}]
+    answer = "Sure!\n" + json.dumps({"shots": [*shots, {"text": "A bee flew over the meadow.", "prompt": "a bee"}]})
+    made, reason = run("DiffilmDirectorStoryboard", story=STORY, answer=answer)
+    assert [shot.prompt for shot in made.shots][:2] == ["A red fox in snow", "A bee"] and len(made) == 3
+    assert made.shots[2].text.strip() == "An owl sat in the forest." and reason
+    made, reason = run("DiffilmDirectorStoryboard", story=STORY, answer="I cannot do that.")
+    assert made == split() and "stands" in reason
+
+
+def check_describe() -> None:
+    from pack.nodes import describe
+
+    class Captioner:
+        def caption(self, frames: torch.Tensor) -> str:
+            return "a red wall" if frames[..., 0].mean() > frames[..., 2].mean() else "a blue wall"
+
+    original, describe.load_captioner = describe.load_captioner, lambda folder, device: Captioner()
+    try:
+        film = torch.zeros(12, 24, 32, 3)
+        film[:6, ..., 0] = torch.linspace(0.2, 1, 32)
+        film[6:, ..., 2] = torch.linspace(1, 0.2, 32)
+        text, board, said = run("DiffilmDescribeVideo", video=film, captioner="x")
+        assert text == "A red wall. A blue wall." and [shot.duration for shot in board.shots] == [0.75, 0.75]
+        assert [shot["frames"] for shot in json.loads(said)["shots"]] == [[0, 6], [6, 12]]
+    finally:
+        describe.load_captioner = original
+    fails("no config.json", "DiffilmDescribeVideo", video=film, captioner="none")
