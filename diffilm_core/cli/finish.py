@@ -11,6 +11,7 @@ from .output import Progress, say
 
 if TYPE_CHECKING:
     from ..frames import FrameStream
+    from ..frames.fit import Fit
 
 PLAIN = {"interpolate": "blend", "upscale": "bicubic"}
 """What needs no network."""
@@ -46,7 +47,9 @@ def _add_common(parser: argparse.ArgumentParser, command: str, others: str) -> N
         "--model", metavar="FILE", help=f"{PLAIN[command]}, or a network's file: ours, {others} (the one that ships)"
     )
     parser.add_argument("--cuts", choices=("detect", "none"), default="detect", help="look for cuts first (detect)")
-    parser.add_argument("--tile", type=int, metavar="N", help="pixels of a tile, to save memory (whole frames)")
+    how = parser.add_mutually_exclusive_group()
+    how.add_argument("--tile", type=int, metavar="N", help="pixels of a tile, to save memory (whole frames)")
+    how.add_argument("--memory", metavar="SIZE", help="a bound such as 4GB, which chooses batch and tiles (none)")
     parser.add_argument("--device", metavar="D", help="cpu, cuda, cuda:1, mps, ... (a GPU where there is one)")
 
 
@@ -69,19 +72,18 @@ def run(arguments: argparse.Namespace) -> int:
 def _interpolated(stream: FrameStream, arguments: argparse.Namespace, progress: Progress) -> FrameStream:
     from ..finishing import load_interpolator
     from ..frames import interpolate
-    from ..frames.fit import Fit
 
     model: Any = None
     if arguments.model != PLAIN["interpolate"]:
         model = load_interpolator(arguments.model, device=arguments.device)
     fps = stream.fps * arguments.factor if arguments.fps is None else arguments.fps
-    return interpolate(_with_cuts(stream, arguments, progress), fps, model=model, fit=Fit(tile=arguments.tile))
+    fit = _fit(stream, arguments, interpolator=model)
+    return interpolate(_with_cuts(stream, arguments, progress), fps, model=model, fit=fit)
 
 
 def _upscaled(stream: FrameStream, arguments: argparse.Namespace, progress: Progress) -> FrameStream:
     from ..finishing import load_upscaler, own_scale
     from ..frames import upscale
-    from ..frames.fit import Fit
     from ..frames.steady import steady
 
     scale = own_scale(stream, arguments.scale, arguments.size)
@@ -91,8 +93,22 @@ def _upscaled(stream: FrameStream, arguments: argparse.Namespace, progress: Prog
         model = load_upscaler(arguments.model, device=arguments.device, **own)
     if arguments.steady or getattr(model, "radius", 0):
         stream = _with_cuts(stream, arguments, progress)
-    made = upscale(stream, arguments.scale, arguments.size, model=model, fit=Fit(tile=arguments.tile))
+    fit = _fit(stream, arguments, upscaler=model)
+    made = upscale(stream, arguments.scale, arguments.size, model=model, fit=fit)
     return steady(made, arguments.steady)
+
+
+def _fit(stream: FrameStream, arguments: argparse.Namespace, **models: Any) -> Fit:
+    """The stage's batch and tiles, as asked for or as the bound on memory allows."""
+    from ..frames.fit import Fit
+    from ..frames.memory import plan_memory
+    from ..frames.upscale import target_size
+
+    if arguments.memory is None:
+        return Fit(tile=arguments.tile)
+    upscaled = arguments.command == "upscale"
+    size = target_size(stream, arguments.scale, arguments.size) if upscaled else None
+    return plan_memory(stream, arguments.memory, size=size, **models)[upscaled]
 
 
 def _with_cuts(stream: FrameStream, arguments: argparse.Namespace, progress: Progress) -> FrameStream:

@@ -68,6 +68,8 @@ def test_upscale_with_the_network_that_ships(clip: Path, tmp_path: Path) -> None
         (["upscale", "CLIP", "-o", "OUT.mp4", "--scale", "0.001"], "at least 1x1"),
         (["upscale", "CLIP", "-o", "OUT.mp4", "--scale", "2", "--model", "bicubic", "--steady", "1"], "below 1"),
         (["upscale", "CLIP", "-o", "OUT.mp4", "--scale", "2", "--strength", "2"], "strength"),
+        (["upscale", "CLIP", "-o", "OUT.mp4", "--scale", "2", "--memory", "100MB"], "with the smallest settings"),
+        (["interpolate", "CLIP", "-o", "OUT.mp4", "--fps", "24", "--model", "blend", "--memory", "lots"], "4GB"),
         (["describe", "CLIP", "--captioner", "none"], "config.json"),
     ],
 )
