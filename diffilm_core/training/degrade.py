@@ -115,7 +115,7 @@ def through_h264(clip: Clip, crf: int) -> Clip:
     encoder: Any = av.CodecContext.create("libx264", "w")
     encoder.height, encoder.width, encoder.pix_fmt = clip.shape[1], clip.shape[2], "yuv420p"
     encoder.time_base = Fraction(1, 24)
-    encoder.options = {"crf": str(crf), "preset": "veryfast", "threads": "1"}
+    encoder.options = {"crf": str(crf), "preset": "veryfast", "threads": "1", "mbtree": "0"}  # as write
     decoder: Any = av.CodecContext.create("h264", "r")
     frames = []
     for index, pixels in enumerate(clip):
