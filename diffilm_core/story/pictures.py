@@ -74,7 +74,8 @@ class Pictures:
     def _acts(self, piece: Piece, figures: dict[str, Figure]) -> list[Act]:
         out: list[Act] = []
         for clause in piece.clauses:
-            span = (max(clause.span[0], piece.start), min(clause.span[1], piece.end))
+            within = (c.span[0] for c in piece.clauses if clause.span[0] < c.span[0] < clause.span[1])
+            span = (max(clause.span[0], piece.start), min(clause.span[1], piece.end, *within))
             if span[0] >= span[1] or not self._is_seen(clause, span):
                 continue
             act = self._of_cast(clause, span, piece, figures) if clause.subject else self._of_things(span)
@@ -107,8 +108,9 @@ class Pictures:
             rest = f"talks {rest}".strip()  # "said the fox": the verb stands before its subject
         if len(shown) == 1 and first.kind == "description":
             shown = (self._as_written(first, shown[0]),)
+        alone = not any(c.span[0] < clause.span[0] for c in piece.sentence.clauses)
         together = ALSO.search(text, piece.sentence.span[0], first.span[0])
-        if together is not None and together[1].split()[0].lower() not in PRONOUNS:
+        if alone and together is not None and together[1].split()[0].lower() not in PRONOUNS:
             words = _lower_article(SPACE.sub(" ", together[1]))
             shown = (Figure(words, words), *shown)
         return Act(_talk(rest, clause.verb), shown, clause.verb)

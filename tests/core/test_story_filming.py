@@ -16,7 +16,7 @@ from diffilm_core import DiffilmError
 from diffilm_core.story import CastMember, Shot, Storyboard, plan, read, read_story, sentences, split_story
 from diffilm_core.story.beats import beat_words, beats
 from diffilm_core.story.clean import clean_sentence, word_count
-from diffilm_core.story.reading import Clause, Reading, SentenceReading
+from diffilm_core.story.reading import Clause, Mention, Reading, SentenceReading
 from diffilm_core.story.sentences import MAX_CHARACTERS, MAX_WORDS
 
 # Hypothesis rarely writes a sentence by itself: marks, words and breaks of stories, in any order.
@@ -358,3 +358,16 @@ def test_story_that_is_not_there(tmp_path: Path) -> None:
         read_story(tmp_path)
     with pytest.raises(DiffilmError, match="cannot be read"):
         read_story("a\0b")
+
+
+def test_each_clause_tells_its_own_act() -> None:
+    """A clause within another is not told twice; a noun beside the subject that nobody knows is in the picture."""
+    first, second = "The fox drew near and the owl saw it.", "A rabbit and the fox run home."
+    clauses = (Clause((0, 37), ("fox",), "draw", "drew near"), Clause((22, 37), ("owl",), "see", "saw the fox"))
+    mentions = (Mention((0, 7), "fox", "name"), Mention((22, 29), "owl", "name"))
+    one = SentenceReading((0, 37), "text", mentions, clauses, ("fox", "owl"))
+    run = (Clause((51, 68), ("fox",), "run", "run home"),)
+    two = SentenceReading((38, 68), "text", (Mention((51, 58), "fox", "name"),), run, ("fox",))
+    members = (CastMember("fox", "fox"), CastMember("owl", "owl"))
+    board = plan(Reading(f"{first} {second}", (one, two), members))
+    assert [shot.prompt for shot in board.shots] == ["A fox drew near and an owl saw it", "A rabbit and a fox run home"]
