@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from ..movie.takes import Take
 
 Type = Callable[[str], Any]
-NETWORK = "our network that ships, NAME, or a weight file (ours where it ships)"
+NETWORK = "NAME, diffilm (our network that ships), or a weight file (NAME)"
 
 
 def add_movie_options(movie: argparse.ArgumentParser, count: Type, rate: Type) -> None:

@@ -86,7 +86,8 @@ def carried(picture: Picture, there: Picture) -> Picture:
 
     height, width = there.shape[:2]
     x, y = np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32))
-    return cv2.remap(picture, x + there[..., 0], y + there[..., 1], cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+    moved = cv2.remap(picture, x + there[..., 0], y + there[..., 1], cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+    return np.asarray(moved, np.float32)
 
 
 def trust(before: Picture, here: Picture, back: Picture, forth: Picture) -> Picture:

@@ -114,7 +114,7 @@ def make_movie(
     upscale: factor from the sampled size to the movie's; None or 1 leaves it. So the model that ships samples 128x128
         at 8 fps and makes a movie of 256x256 at 16 fps.
     interpolator: "diffilm" (the network that ships), "blend" or a weight file; upscaler: "diffilm", "bicubic" or a
-        weight file. None: the network that ships where it is there.
+        weight file. None: "blend" and "bicubic".
     batch: frames decoded at once. codec, bits, crf: how the file is coded. max_shots: film only the first so many.
     music: a sound file under the whole movie, looped; fade: seconds that it takes to come and go.
     check: look at each sampled shot; rerolls: shots with findings are sampled again with up to so many other seeds,
@@ -191,6 +191,7 @@ def _render_settings(
     interpolator, upscaler = finishers(
         options.interpolator if fps_changes else "blend",
         options.upscaler if size_changes else "bicubic",
+        upscale=options.upscale,
         device=model.device,
     )
     weight = next(model.vae.parameters())

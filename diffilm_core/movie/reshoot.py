@@ -18,7 +18,7 @@ from ..frames.formats import FORMATS, encoding
 from ..frames.progress import Progress
 from ..story import Shot, Storyboard
 from .cut import check_pieces, cut_pieces
-from .finish import finishers
+from .finish import OURS, finishers
 from .load import loaded_model
 from .pieces import Piece
 from .production import Production
@@ -112,7 +112,10 @@ def _render_settings(
     stages, weight = record.stages, next(model.vae.parameters())
     between, larger = stages["interpolate"], stages["upscale"]
     networks = finishers(
-        _source(between, "blend", interpolator), _source(larger, "bicubic", upscaler), device=model.device
+        _source(between, "blend", interpolator),
+        _source(larger, "bicubic", upscaler),
+        upscale=None if larger is None else larger["scale"],
+        device=model.device,
     )
     for network, stage in zip(networks, (between, larger), strict=True):
         if network is not None and network.fingerprint != stage.get("model"):
@@ -136,7 +139,7 @@ def _render_settings(
 
 def _source(stage: Mapping[str, Any] | None, plain: str, given: str | Path | None) -> str | Path | None:
     """Which network: none where the movie used none, else the one that is given, else the one that ships."""
-    return plain if stage is None or stage["method"] == plain else given
+    return plain if stage is None or stage["method"] == plain else given or OURS
 
 
 def _check_weights(found: str, made: Mapping[str, Any], *, named: bool) -> None:

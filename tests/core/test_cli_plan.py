@@ -48,7 +48,8 @@ def test_columns_of_the_table() -> None:
 
 
 def test_json_of_every_option(story: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    options = ("--length", "7s", "--fps", 12, "--style", "woodcut", "--phrasing", "tags", "--negative", "fog", "--seed", 5)
+    options = ("--length", "7s", "--fps", 12, "--style", "woodcut", "--phrasing", "tags")
+    options += ("--negative", "fog", "--seed", 5)
     assert status("plan", story, "--json", *options) == 0
     board = Storyboard.from_json(capsys.readouterr().out)
     assert board == split_story(
@@ -141,5 +142,6 @@ def test_the_page_is_the_story_escaped_and_by_itself(story: Path, capsys: pytest
 
 def test_a_page_of_shots_without_spans() -> None:
     fox = CastMember("fox", "<Fox>", description="a small & red fox")
-    page = Page(storyboard_page(Storyboard((Shot(0, "a fox", cast=("fox",)), Shot(1, "b", "B.", place="sea")), cast=(fox,))))
+    shots = (Shot(0, "a fox", cast=("fox",)), Shot(1, "b", "B.", place="sea"))
+    page = Page(storyboard_page(Storyboard(shots, cast=(fox,))))
     assert page.story == "a fox\n\nB."

@@ -57,7 +57,7 @@ PLAIN = {"DiffilmInterpolateVideo__method": "blend", "DiffilmUpscaleVideo__metho
 
 
 def by_the_host(name: str, scale: float) -> dict:
-    """The same with the host's own nodes, as far as it has them: every frame as a picture, scaled, and a video again."""
+    """The same with the host's own nodes, as far as it has them: pictures of every frame, scaled, a video again."""
     save = {"video": ["4", 0], "filename_prefix": "host", "format": "mp4", "codec": "h264"}
     return {
         "1": {"class_type": "LoadVideo", "inputs": {"file": name}},
