@@ -65,6 +65,9 @@ def is_unreal(tokens: Sequence[Token], verb: int) -> bool:
                 return True
         if token.head == at or token.dep in ("ROOT", "relcl"):
             return False
+        low, high = sorted((at, token.head))
+        if token.pos in ("VERB", "AUX") and any(tokens[i].text in (";", "--", "—") for i in range(low, high)):
+            return False  # the parser hangs what follows a dash too deep
         at = token.head
     return False
 

