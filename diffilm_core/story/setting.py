@@ -264,6 +264,10 @@ def _time(tokens: Sequence[Token], nouns: Sequence[Noun]) -> tuple[str, bool]:
     return found, lapse
 
 
+LYING = ("snow", "ice", "frost")
+"""What lies on the ground as well: somebody in the snow says nothing of the weather."""
+
+
 def _weather(tokens: Sequence[Token], nouns: Sequence[Noun]) -> str:
     for noun in nouns:
         if (
@@ -271,7 +275,9 @@ def _weather(tokens: Sequence[Token], nouns: Sequence[Noun]) -> str:
             and _real(tokens, noun)
             and noun.role in ("subject", "oblique", "object", "predicate")
         ):
-            if noun.role == "oblique" and noun.preposition not in ("in", "through", "into", "under", "by"):
+            if noun.role == "oblique" and (
+                noun.lemma in LYING or noun.preposition not in ("in", "through", "into", "under", "by")
+            ):
                 continue
             return noun.lemma
     for noun in nouns:
