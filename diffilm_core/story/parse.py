@@ -185,9 +185,9 @@ class Lemmas:
 
     def __init__(self, nlp: Any) -> None:
         tables = nlp.get_pipe("lemmatizer").lookups
-        self.exceptions, self.known, self.endings = (
-            tables.get_table(name) for name in ("lemma_exc", "lemma_index", "lemma_rules")
-        )
+        self.exceptions, self.endings = tables.get_table("lemma_exc"), tables.get_table("lemma_rules")
+        index = tables.get_table("lemma_index")
+        self.known = {kind: frozenset(index.get(kind, ())) for kind in KINDS.values()}
         self.found: dict[tuple[str, str], str] = {}
 
     def __call__(self, word: str, tag: str) -> str:
@@ -206,7 +206,7 @@ class Lemmas:
         exception = self.exceptions.get(kind, {}).get(word)
         if exception:
             return str(exception[0])
-        known = self.known.get(kind, ())
+        known = self.known[kind]
         forms = [
             word[: len(word) - len(old)] + new for old, new in self.endings.get(kind, ()) if old and word.endswith(old)
         ]

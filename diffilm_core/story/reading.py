@@ -14,7 +14,8 @@ from .cast import Entity, identifier
 from .coreference import Resolver, gender_votes
 from .descriptions import Descriptions
 from .dialogue import mark_quotations, quotations, single_quoted
-from .entities import Names, Noun, nouns
+from .entities import Noun, nouns
+from .names import Names
 from .parse import Token, parse
 from .read import check_text
 from .sentences import Sentence, sentences

@@ -1,0 +1,94 @@
+"""Which words of a story are proper names."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from .lexicon import genders, these, words
+from .parse import Token
+
+SUBJECTS = frozenset(("nsubj", "nsubjpass", "csubj", "expl", "agent"))
+
+
+class Names:
+    """Which words of a story are proper names: seen with a capital where no capital is due."""
+
+    def __init__(self) -> None:
+        self.capital: Counter[str] = Counter()
+        self.small: Counter[str] = Counter()
+        self.after_in: Counter[str] = Counter()
+        self.acting: Counter[str] = Counter()
+        self.seen: Counter[str] = Counter()
+
+    def learn(self, tokens: Sequence[Token], story: str) -> None:
+        for at, token in enumerate(tokens):
+            if not token.text[0].isalpha():
+                continue
+            low = token.low
+            if token.text[0].islower():
+                self.small[low] += 1
+                continue
+            self.seen[low] += 1
+            shouted = len(token.text) > 1 and story[token.start : token.end].isupper()
+            if not shouted and not begins(tokens, at):
+                self.capital[low] += 1
+            if token.dep in SUBJECTS and tokens[token.head].lemma in words("verb.act"):
+                self.acting[low] += 1
+            before = tokens[at - 1].low if at else ""
+            if before in ("in", "at", "from", "near", "through", "towards", "into", "to") and token.dep in (
+                "pobj",
+                "compound",
+            ):
+                self.after_in[low] += 1
+
+    def is_name(self, tokens: Sequence[Token], at: int) -> bool:
+        token = tokens[at]
+        low = token.low
+        if (
+            not token.text[0].isupper()
+            or low in NEVER_NAMES
+            or token.tag in ("PRP", "PRP$", "DT", "UH", "MD", "WP", "WRB")
+        ):
+            return False
+        if (
+            token.pos in ("VERB", "AUX", "ADV", "CCONJ", "SCONJ", "ADP", "PRON")
+            and begins(tokens, at)
+            and not self.capital[low]
+        ):
+            return False
+        if token.pos == "ADJ" and not self.capital[low] and self.small[low]:
+            return False
+        if low in words("name") and not self.small[low]:
+            return True
+        if not begins(tokens, at):
+            return self.capital[low] > 0 and self.small[low] <= 4 * self.capital[low]
+        if self.capital[low]:
+            return self.small[low] <= 2 * self.capital[low]
+        return (
+            not self.small[low]
+            and token.tag in ("NNP", "NNPS")
+            and not genders("person", low)
+            and low not in words("animal", "indoor", "outdoor")
+        )
+
+    def is_place(self, word: str) -> bool:
+        return self.after_in[word] * 3 > 2 * self.seen[word] and not self.acting[word] and word not in words("name")
+
+
+NEVER_NAMES = words("season", "title") - words("title.m") - words("title.f") | these(
+    "i o oh ah yes no well sir madam english french german spanish italian american dutch latin greek god lord heaven"
+    " christmas hurrah alas hush ho ha"
+) - frozenset(("april", "may", "june"))
+
+
+def begins(tokens: Sequence[Token], at: int) -> bool:
+    """Whether a capital is due here: the start of a sentence or of speech."""
+    if at == 0 or tokens[at - 1].sentence != tokens[at].sentence or tokens[at - 1].quote != tokens[at].quote:
+        return True
+    before = at - 1
+    while before >= 0 and tokens[before].text[0] in "\"'(`*-—":
+        before -= 1
+        if before < 0 or tokens[before].sentence != tokens[at].sentence:
+            return True
+    return tokens[before].text in (".", "!", "?", ":", "...") or before < at - 1
