@@ -89,8 +89,8 @@ class StorySplitter(io.ComfyNode):
         read_as: str = "story", phrasing: str = "plain", length: float = 0.0,
     ) -> io.NodeOutput:  # fmt: skip
         board = storyboard_from(
-            story, read_as, style=style, seed=seed, frames=frames, fps=fps, max_shots=max_shots or None,
-            length=length or None, phrasing=phrasing, negative=negative,
+            story, read_as, style=style, negative=negative, seed=seed, frames=None if length else frames, fps=fps,
+            length=length or None, max_shots=max_shots or None, phrasing=phrasing,
         )  # fmt: skip
         board = apply_edits(board, edits)
         return io.NodeOutput(

@@ -63,6 +63,8 @@ def estimate(production: Production, out: Path) -> Estimate:
     weights = tuple(checked_weights(production))
     needed, free = memory_needed(production), memory_free(production.sampler.model.device)
     rates, source = _known(production), "the last run of these settings"
+    if rates is None and not production.missing():
+        rates, source = {}, "what is there: nothing is left to make"
     if rates is None and (free is None or needed <= free):
         try:
             rates, source = _probed(production, out), "one call of each stage on this machine"
@@ -250,8 +252,8 @@ def report(found: Estimate, production: Production, folder: Path) -> list[str]:
         f"{float(production.settings.final_fps):g} a second",
         f"memory   {in_words(found.memory)}{free} on {found.device}",
         f"disk     {in_words(found.room.folder)} in {folder}, {in_words(found.room.movie)} the file",
-        f"time     {clock(found.total)}: "
-        + ", ".join(f"{name} {clock(seconds)}" for name, seconds in found.seconds.items() if seconds >= 0.05)
+        f"time     {clock(found.total)}"
+        + "".join(f", {name} {clock(seconds)}" for name, seconds in found.seconds.items() if seconds >= 0.05)
         + f"; by {found.source}",
     ]
     return [*lines, *(f"weights  {line}" for line in found.weights), *(f"advice   {line}" for line in found.advice)]

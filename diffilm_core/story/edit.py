@@ -194,7 +194,8 @@ def _edited(shot: Shot, item: Mapping[str, Any]) -> Shot:
     ids = item.get("cast", list(shot.cast))
     cast = [{"id": i} for i in dict.fromkeys(ids)] if isinstance(ids, (list, tuple)) else []
     old = Storyboard(shots=(replace(shot, index=0, cast=()),)).to_dict()["shots"][0]
-    fields = {**old, "cast": list(shot.cast), **{key: item[key] for key in EDITABLE if key in item}}
+    changes = {key: item[key] for key in EDITABLE if key in item}
+    fields = {**old, "text": "", "cast": list(shot.cast), **changes}
     try:
         made = Storyboard.from_json({"cast": cast, "shots": [fields]}).shots[0]
     except DiffilmError as error:

@@ -140,7 +140,8 @@ def storyboard_from_fountain(script: str, **options: Any) -> Storyboard:
 def _reading(script: str, parts: list[Element]) -> tuple[Reading, dict[int, str]]:
     """The script as a reading, and the transitions by where they are written."""
     speakers = {part.speaker for part in parts if part.kind == "speech"}
-    prose = read(_masked(script, parts, speakers))
+    action = _masked(script, parts, speakers)
+    prose = read(action) if has_words(action) else Reading(script, ())
     cast = list(prose.cast)
     ids = {name: _member(cast, name) for name in sorted(speakers)}
     setting = _Setting()

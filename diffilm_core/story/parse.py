@@ -11,8 +11,6 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
-import numpy as np
-
 from ..errors import DiffilmError
 from .sentences import Sentence
 
@@ -102,6 +100,8 @@ def _chunks(pieces: Sequence[Sentence]) -> Iterator[range]:
 
 def _document(nlp: Any, story: str, pieces: Sequence[Sentence], chunk: range) -> Any:
     """The words of a chunk, with the starts of its sentences set: the parser keeps to them."""
+    import numpy as np
+
     first = pieces[chunk[0]].start
     doc = nlp.make_doc(plain(story[first : pieces[chunk[-1]].end]))
     ends = _ends(doc)
@@ -112,8 +112,10 @@ def _document(nlp: Any, story: str, pieces: Sequence[Sentence], chunk: range) ->
     return doc.from_array(["SENT_START"], starts.astype(np.uint64))
 
 
-def _ends(doc: Any) -> np.ndarray:
+def _ends(doc: Any) -> Any:
     """The character behind each token."""
+    import numpy as np
+
     sizes = doc.to_array(["LENGTH", "SPACY"]).astype(np.int64).reshape(-1, 2)
     return np.cumsum(sizes.sum(1)) - sizes[:, 1]
 

@@ -42,7 +42,7 @@ class Pictures:
     def of(self, beat: Beat, words: str, camera: str, style: str) -> Picture:
         """words: the beat's own, cleaned; they are its picture where nothing in it was understood."""
         if beat.verbatim:
-            return Picture(acts=(self._told(beat, words, {}),), camera=camera, style=style)
+            return Picture(acts=(Act(own_words(words)),), camera=camera, style=style)
         lead = beat.pieces[0].sentence
         cast = dict.fromkeys(who for piece in beat.pieces for who in piece.cast)
         figures = {who: self.figure(who, beat.start) for who in cast if who in self.members}
@@ -76,18 +76,19 @@ class Pictures:
         for clause in piece.clauses:
             within = (c.span[0] for c in piece.clauses if clause.span[0] < c.span[0] < clause.span[1])
             span = (max(clause.span[0], piece.start), min(clause.span[1], piece.end, *within))
-            if span[0] >= span[1] or not self._is_seen(clause, span):
+            if span[0] >= span[1] or not self._is_seen(clause, span, piece):
                 continue
             act = self._of_cast(clause, span, piece, figures) if clause.subject else self._of_things(span)
             if act is not None and (act.words or act.figures):
                 out.append(act)
         return out
 
-    def _is_seen(self, clause: Clause, span: tuple[int, int]) -> bool:
-        """What is filmed; and whoever talks is seen talking, unless it is denied."""
+    def _is_seen(self, clause: Clause, span: tuple[int, int], piece: Piece) -> bool:
+        """What is filmed; and whoever is seen and talks is seen talking, unless it is denied."""
         if clause.filmed:
             return True
-        return clause.verb in TALK and bool(clause.subject) and not NEGATED.search(self.reading.text[slice(*span)])
+        heard = clause.verb in TALK and any(who in piece.cast for who in clause.subject)
+        return heard and not NEGATED.search(self.reading.text[slice(*span)])
 
     def _of_cast(
         self, clause: Clause, span: tuple[int, int], piece: Piece, figures: dict[str, Figure]

@@ -208,7 +208,9 @@ def _body(picture: Picture, phrasing: Phrasing) -> str:
     for act in picture.acts:
         words = gerund(act.words, act.verb) if phrasing.tags and act.figures else act.words
         figures = "" if act.figures and act.figures == before else _together(act.figures, named)
-        said = ", ".join(p for p in (figures, words) if p) if phrasing.tags else f"{figures} {words}".strip()
+        said = f"{figures} {words}".strip()
+        if phrasing.tags:
+            said = ", ".join(part.rstrip(",") for part in (figures, words) if part)
         out += (joint if out and said else "") + said
         before = act.figures
         named |= set(act.figures)

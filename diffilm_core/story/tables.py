@@ -92,7 +92,7 @@ def storyboard_from_csv(text: str, **options: Any) -> Storyboard:
 
 
 def _columns(row: list[str], line: int) -> list[str]:
-    names = [cell.strip().lower() for cell in row]
+    names = [" ".join(cell.split()).lower() for cell in row]
     if not {"prompt", "text"} & set(names):
         raise DiffilmError(
             f"line {line} names the columns {', '.join(names)[:80]}, expected prompt or text among them; known are "

@@ -58,7 +58,7 @@ def test_a_movie_is_looked_at_made_checked_and_shot_again(model: Path, story: Pa
     assert len(checks) == 2 and all(each["measures"]["finite"] for each in checks.values())
     assert status("movie", story, "-o", "m.mp4", "--dry-run", *small) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert "2, 0 to make" in lines[0] and "the last run of these settings" in lines[4] and "0.0 s" in lines[4]
+    assert "2, 0 to make" in lines[0] and "nothing is left to make" in lines[4] and "0.0 s" in lines[4]
     before = frame_hashes(read("m.mp4"))
     assert status("reshoot", "m.mp4", "--shot", 2, "--seed", 5, "--model", model, "--device", "cpu") == 0
     assert capsys.readouterr().out == "m.shot-2.mp4\n"

@@ -4,7 +4,6 @@ with the reason."""
 from __future__ import annotations
 
 import json
-import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -201,7 +200,6 @@ VALUES = st.recursive(
 @given(answer=st.lists(PIECES, max_size=14).map("".join) | VALUES.map(json.dumps) | VALUES.map(
     lambda value: json.dumps({"shots": [shot(0), value, shot(2)], "cast": value})))  # fmt: skip
 def test_any_answer(answer: str) -> None:
-    logging.getLogger("diffilm_core.story").setLevel(logging.ERROR)
     board, reason = storyboard_from_answer(answer, STORY, RULES)
     check(board)
     assert "\n" not in reason

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
 from typing import Any
 
@@ -176,7 +175,6 @@ LINES = st.sampled_from(
 @settings(max_examples=250, deadline=None)
 @given(lines=st.lists(LINES, max_size=12), form=st.sampled_from(FORMS))
 def test_any_lines_in_any_form_give_a_storyboard_or_one_error(lines: list[str], form: Any) -> None:
-    logging.getLogger("diffilm_core").setLevel(logging.ERROR)
     text = "\n".join(lines)
     try:
         board = storyboard_from(text, form)

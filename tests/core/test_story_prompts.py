@@ -124,7 +124,7 @@ def test_what_is_cut_first(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     scene = replace(SCENE, place="forest", acts=(Act("runs over the red leaves", (MOUSE,), "run"), SCENE.acts[1]))
     seen: list[str] = []
-    for limit in range(60, 3, -1):
+    for limit in range(60, 2, -1):
         phrasing = replace(PHRASINGS["sentence"], limit=limit)
         prompt = prompt_of(scene, phrasing)
         if not seen or prompt != seen[-1]:
@@ -165,7 +165,6 @@ PICTURES = st.builds(
 @settings(max_examples=100, deadline=None)
 @given(picture=PICTURES, name=st.sampled_from(list(PHRASINGS)))
 def test_any_picture_fits(picture: Picture, name: str) -> None:
-    logging.getLogger("diffilm_core.story.prompts").setLevel(logging.ERROR)
     phrasing = PHRASINGS[name]
     prompt = prompt_of(picture, phrasing)
     assert prompt.strip() and token_counter(phrasing)(prompt) <= phrasing.limit
