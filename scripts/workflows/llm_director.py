@@ -68,9 +68,8 @@ def describe() -> Workflow:
             "prompt": Node(
                 "DiffilmDirectorPrompt", {"story": ("story", 0), "phrasing": "plain"}, (520, 90), (360, 110)
             ),
-            "asked": Node("PreviewAny", {"source": ("prompt", 0)}, (520, 270), (360, 260), "What is asked"),
             "answer": Node(
-                "PrimitiveStringMultiline", {"value": ANSWER}, (520, 600), (360, 300), "An example of an answer"
+                "PrimitiveStringMultiline", {"value": ANSWER}, (520, 280), (360, 620), "An example of an answer"
             ),
             "directed": Node("DiffilmDirectorStoryboard", directed, (940, 90), (520, 520)),
             "film": Node("DiffilmFilmStoryboard", film, (1540, 90), (340, 420)),
