@@ -88,9 +88,9 @@ def drain(stream: Any) -> None:
 
 
 def interpolate(args: argparse.Namespace, who: str, folder: Path) -> Callable[[], object]:
-    from diffilm_core.finishing import load_interpolator
     from diffilm_core.frames import from_tensor
     from diffilm_core.frames import interpolate as stage
+    from diffilm_core.models.interpolation import load_interpolator
 
     frames = clip(args)
     if who == "minterpolate":
@@ -149,9 +149,9 @@ def host(args: argparse.Namespace) -> None:
 
 
 def upscale(args: argparse.Namespace, who: str, folder: Path) -> Callable[[], object]:
-    from diffilm_core.finishing import load_upscaler
     from diffilm_core.frames import from_tensor
     from diffilm_core.frames import upscale as stage
+    from diffilm_core.models.upscaling import load_upscaler
 
     frames = clip(args)
     if who in ("ours", "bicubic"):

@@ -45,6 +45,6 @@ class DescribeVideo(io.ComfyNode):
         cls, video: Any, captioner: str, frames: int, cuts: str = "detect", source_fps: float = 8.0
     ) -> io.NodeOutput:
         model = load_captioner(host.folder_of(captioner, "LLM"), device=host.device())
-        stream, _ = clip_of(video, source_fps, cuts)
+        stream = clip_of(video, source_fps, cuts)
         found = describe(stream, model, frames=frames, progress=host.Progress())
         return io.NodeOutput(found.text, found.storyboard(), json.dumps(found.to_dict(), indent=2))

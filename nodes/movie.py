@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import logging
+import shutil
 import tempfile
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,11 +15,15 @@ import av
 from comfy_api.latest import InputImpl, io, ui
 
 from ..diffilm_core import frames as stages
+from ..diffilm_core.frames.fit import OutOfMemory
 from ..diffilm_core.frames.write import H264
+from ..diffilm_core.movie import ShotStore
 from . import host
 from .store import open_store
 from .types import CATEGORY
 from .video import audio_of, derived_key, key_of, stream_of
+
+log = logging.getLogger(__name__)
 
 
 class WriteMovie(io.ComfyNode):
@@ -62,17 +69,33 @@ class WriteMovie(io.ComfyNode):
         with tempfile.TemporaryDirectory(dir=host.temp_directory(), prefix="diffilm-") as unkept:
             segments = []
             for number, (video, stream) in enumerate(zip(videos, streams, strict=True)):
-                key = derived_key(key_of(video), "segment", crf[0], av.__version__, H264)
                 write = partial(stages.write, stream, crf=crf[0], progress=_shifted(progress, done, whole.frames))
-                if key is None:
-                    segments.append(write(Path(unkept, f"{number}.mp4")))
-                else:
-                    segments.append(store.segment(key) or store.put_segment(key, write))
+                segments.append(_segment(store, video, write, crf[0], Path(unkept, f"{number}.mp4")))
                 done += stream.frames
                 progress("write", done, whole.frames)
             out = stages.concat_files(segments, Path(out_folder, name), metadata=metadata_of(cls), audio=sound)
         saved = ui.SavedResult(name, subfolder, io.FolderType.output)
         return io.NodeOutput(InputImpl.VideoFromFile(str(out)), ui=ui.PreviewVideo([saved]))
+
+
+def _segment(store: ShotStore, video: Any, write: Callable[[Path], Path], crf: int, unkept: Path) -> Path:
+    """A shot's file: the one that is kept, or written and kept under the key of the settings that memory allowed."""
+
+    def key() -> str | None:
+        return derived_key(key_of(video), "segment", crf, av.__version__, H264)
+
+    wanted = key()
+    kept = None if wanted is None else store.segment(wanted)
+    if kept is not None:
+        return kept
+    while True:
+        try:
+            write(unkept)
+            break
+        except OutOfMemory as error:  # the stage is at its next setting, and begins the clip anew
+            log.warning("%s", error)
+    used = key()
+    return unkept if used is None else store.put_segment(used, lambda path: Path(shutil.copyfile(unkept, path)))
 
 
 def metadata_of(node: type[io.ComfyNode]) -> dict[str, str]:

@@ -9,10 +9,11 @@ from comfy_api.latest import io
 
 from ..diffilm_core import frames
 from ..diffilm_core.errors import DiffilmError
-from ..diffilm_core.finishing import load_interpolator, load_upscaler, own_scale
 from ..diffilm_core.frames.cuts import with_cuts
 from ..diffilm_core.frames.fit import Fit
 from ..diffilm_core.frames.steady import steady as steadied
+from ..diffilm_core.models.interpolation import load_interpolator
+from ..diffilm_core.models.upscaling import load_upscaler, own_scale
 from . import host
 from .host_finishing import HostInterpolator, HostUpscaler
 from .types import CATEGORY
@@ -33,15 +34,17 @@ def clip_input(name: str = "video") -> Any:
     return io.MultiType.Input(name, types=[io.Video, io.Image], tooltip=CLIP_TIP)
 
 
-def clip_of(video: Any, source_fps: float, cuts: str = "none") -> tuple[frames.FrameStream, str | None]:
-    """The stream of a VIDEO or of IMAGE frames, its cuts known, and its key."""
-    if isinstance(video, torch.Tensor):
-        stream, key = frames.from_tensor(video, source_fps), None
-    else:
-        stream, key = stream_of(video), key_of(video)
+def clip_of(video: Any, source_fps: float, cuts: str = "none") -> frames.FrameStream:
+    """The stream of a VIDEO or of IMAGE frames; "detect" looks for its cuts where they are not known."""
+    stream = frames.from_tensor(video, source_fps) if isinstance(video, torch.Tensor) else stream_of(video)
     if cuts == "detect" and not isinstance(video, StreamVideo):
         stream = with_cuts(stream, progress=host.Progress(stream.frames))
-    return stream, key
+    return stream
+
+
+def used(model: Any, fit: Fit) -> Any:
+    """What of a network decides the pixels: its weights, and the batch and tiles to which memory brought it."""
+    return None if model is None else (model.fingerprint, model.batch, fit.settings())
 
 
 class InterpolateVideo(io.ComfyNode):
@@ -86,10 +89,11 @@ class InterpolateVideo(io.ComfyNode):
             model = HostInterpolator(interp_model)
         elif method == OURS:
             model = load_interpolator(device=host.device())
-        stream, key = clip_of(video, source_fps, cuts)
-        made = frames.interpolate(stream, fps, model=model, fit=Fit(tile=tile or None))
-        how = "blend" if model is None else (model.fingerprint, model.batch, tile)
-        return io.NodeOutput(StreamVideo(made, derived_key(key, "interpolate", fps, how)))
+        stream, fit = clip_of(video, source_fps, cuts), Fit(tile=tile or None)
+        made = frames.interpolate(stream, fps, model=model, fit=fit)
+        return io.NodeOutput(
+            StreamVideo(made, lambda: derived_key(key_of(video), "interpolate", fps, used(model, fit)))
+        )
 
 
 class UpscaleVideo(io.ComfyNode):
@@ -149,7 +153,7 @@ class UpscaleVideo(io.ComfyNode):
         if bool(width) != bool(height):
             raise DiffilmError(f"upscale to {width}x{height}: expected both or neither; set the other one or use scale")
         wanted: dict[str, Any] = {"size": (width, height)} if width else {"scale": scale}
-        stream, key = clip_of(video, source_fps)
+        stream, fit = clip_of(video, source_fps), Fit(tile=tile or None)
         model: Any = None
         if upscale_model is not None:
             model = HostUpscaler(upscale_model)
@@ -157,7 +161,8 @@ class UpscaleVideo(io.ComfyNode):
             scale_of_ours = own_scale(stream, wanted.get("scale"), wanted.get("size"))
             model = load_upscaler(scale=scale_of_ours, strength=strength, device=host.device())
         if steady > 0 or getattr(model, "radius", 0) > 0:
-            stream, key = clip_of(video, source_fps, cuts)
-        made = steadied(frames.upscale(stream, **wanted, model=model, fit=Fit(tile=tile or None)), steady)
-        how = "bicubic" if model is None else (model.fingerprint, model.batch, tile)
-        return io.NodeOutput(StreamVideo(made, derived_key(key, "upscale", wanted, how, steady)))
+            stream = clip_of(video, source_fps, cuts)
+        made = steadied(frames.upscale(stream, **wanted, model=model, fit=fit), steady)
+        return io.NodeOutput(
+            StreamVideo(made, lambda: derived_key(key_of(video), "upscale", wanted, used(model, fit), steady))
+        )

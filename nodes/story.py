@@ -24,8 +24,9 @@ class StorySplitter(io.ComfyNode):
             display_name="Diffilm Story Splitter",
             category=CATEGORY,
             description=(
-                "Cuts a story into shots, a sentence each. The storyboard goes into Film Storyboard; the lists drive "
-                "any other nodes, which then run once a shot."
+                "Reads a story and makes shots of it: who is seen, where and when. The storyboard goes into Film "
+                "Storyboard and is shown here as a table whose cells can be changed; the lists drive any other nodes, "
+                "which then run once a shot."
             ),
             is_output_node=True,
             inputs=[

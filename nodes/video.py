@@ -7,6 +7,7 @@ import os
 import shutil
 import tempfile
 import weakref
+from collections.abc import Callable
 from contextlib import suppress
 from fractions import Fraction
 from io import BytesIO
@@ -28,13 +29,17 @@ class StreamVideo(Input.Video):
     """A VIDEO whose frames are computed when a node asks for them.
 
     `key` says what decides its pixels (a digest), or is None where nobody knows: a writer may keep what it wrote
-    under the key.
+    under the key. It may be given as a function, where stages may yet go down to a smaller setting for want of memory.
     """
 
-    def __init__(self, stream: FrameStream, key: str | None = None) -> None:
+    def __init__(self, stream: FrameStream, key: str | Callable[[], str | None] | None = None) -> None:
         self.stream = stream
-        self.key = key
+        self._key = key
         self._file: str | None = None
+
+    @property
+    def key(self) -> str | None:
+        return self._key() if callable(self._key) else self._key
 
     def get_components(self) -> Any:
         """All frames, and the sound for as long as they last, in memory."""
@@ -107,8 +112,9 @@ class StreamVideo(Input.Video):
         count = min(wanted, self.stream.frames - first)
         if count < 1 or (strict_duration and count < wanted):
             return None
-        key = derived_key(self.key, "trim", first, count)
-        return StreamVideo(trimmed(self.stream, first, count), key)
+        return StreamVideo(
+            trimmed(self.stream, first, count), lambda: derived_key(self.key, "trim", first, count)
+        )
 
 
 PLAIN = {("bit_depth", 8), ("color_space", "sRGB"), ("color_space", "auto")}

@@ -70,8 +70,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _interpolated(stream: FrameStream, arguments: argparse.Namespace, progress: Progress) -> FrameStream:
-    from ..finishing import load_interpolator
     from ..frames import interpolate
+    from ..models.interpolation import load_interpolator
 
     model: Any = None
     if arguments.model != PLAIN["interpolate"]:
@@ -82,9 +82,9 @@ def _interpolated(stream: FrameStream, arguments: argparse.Namespace, progress: 
 
 
 def _upscaled(stream: FrameStream, arguments: argparse.Namespace, progress: Progress) -> FrameStream:
-    from ..finishing import load_upscaler, own_scale
     from ..frames import upscale
     from ..frames.steady import steady
+    from ..models.upscaling import load_upscaler, own_scale
 
     scale = own_scale(stream, arguments.scale, arguments.size)
     model: Any = None

@@ -227,8 +227,3 @@ def _or(values: list[Any]) -> str:
 def codec_names() -> list[str]:
     """The codecs of formats that have a choice, for option lists."""
     return list(dict.fromkeys(name for form in FORMATS.values() if len(form.codecs) > 1 for name in form.codecs))
-
-
-def suffixes_text() -> str:
-    """The suffixes, in words for a help text."""
-    return f"{', '.join(s for s, form in FORMATS.items() if form.kind != 'frames')}, or frames_%05d.png or .exr"

@@ -90,6 +90,7 @@ class Network:
         self.fit.batch, self.fit.tile = lower.batch, lower.tile
         LOG.warning("%s: out of memory with %s (%s); going on with %s", self.name, now, words, lower)
         if self.used is not None:
+            self.used = None  # who pulls again gets the whole clip at the lower setting
             raise OutOfMemory(
                 f"{self.name}: out of memory with {now} after the clip's first frames ({words}); "
                 f"make the clip again with {lower}"

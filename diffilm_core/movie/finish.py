@@ -6,9 +6,10 @@ from pathlib import Path
 
 import torch
 
-from ..finishing import load_interpolator, load_upscaler
 from ..frames.interpolate import Interpolator
 from ..frames.upscale import Upscaler
+from ..models.interpolation import load_interpolator
+from ..models.upscaling import load_upscaler
 
 OURS = "diffilm"
 

@@ -12,10 +12,8 @@ from .lexicon import these, words
 from .parse import Token, subtree
 
 VERBS = frozenset(("VERB", "AUX"))
-APART = these("conj advcl ccomp relcl parataxis acl")
 LEFT_OUT = these("mark cc punct neg intj discourse")
 LONGEST = 24  # words of a predicate
-POSSESSIVE = these("his her hers its their theirs my our your")
 
 
 @dataclass(frozen=True)

@@ -15,11 +15,9 @@ PERCEPTION = these(
     " get have happen chance cease stop finish prepare hasten run stand sit lie set proceed be leave bring catch use"
 )
 UNREAL = frozenset(("if", "unless", "whether", "lest"))
-MODALS = these("would could might should may must can shall ought 'd wo ca")
 TALK_OF = frozenset(("about", "of", "for", "concerning", "regarding", "with", "against", "on"))
 LIKENESS = frozenset(("like", "than", "unlike", "as", "without", "except", "but", "save", "besides", "despite"))
 SIGHT = words("verb.look") | these("find meet hear know recognise recognize want need have get catch touch")
-PURPOSE = frozenset(("to",))
 
 
 def is_negated(tokens: Sequence[Token], verb: int) -> bool:

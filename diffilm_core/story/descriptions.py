@@ -10,7 +10,6 @@ from .entities import Noun
 from .lexicon import these, words
 from .parse import Token, subtree
 
-WEARING = these("with in wearing of")
 BODY = words("body")
 BECOME = these("be become grow turn get look stand lie remain feel")
 PASSING = these("ready able sure sorry glad afraid late right wrong true good same alone gone certain other")

@@ -15,9 +15,6 @@ if TYPE_CHECKING:
 
 NounKind = Literal["name", "pronoun", "description"]
 NOUN_TAGS = frozenset(("NN", "NNS", "NNP", "NNPS"))
-INSIDE = frozenset(
-    ("amod", "compound", "nummod", "det", "predet", "quantmod", "poss", "nmod", "advmod", "punct", "case")
-)
 OBJECTS = frozenset(("dobj", "dative", "oprd", "obj"))
 NUMBERS = these("two three four five six seven eight nine ten eleven twelve twenty hundred several many few")
 

@@ -13,7 +13,6 @@ PREPOSITIONS = these(
 )
 DETERMINERS = these("a an the this that these those his her its their my our your some every each no one two three")
 PRONOUNS = these("he she it they him her them himself herself itself themselves his hers its their theirs")
-NOT_TELLING = DETERMINERS | PREPOSITIONS | these("and or of with to from as")
 
 _ON = these(
     "beach shore island hill hillside mountain mountaintop mountainside road street path roof deck ship boat raft "

@@ -78,7 +78,7 @@ def _supposed(tokens: Sequence[Token], verb: int) -> bool:
     return token.dep in ("xcomp", "ccomp") and tokens[token.head].lemma in ("seem", "appear")
 
 
-def _phrase(tokens: Sequence[Token], noun: Noun, nouns: Sequence[Noun], story_words: bool = True) -> str:
+def _phrase(tokens: Sequence[Token], noun: Noun, nouns: Sequence[Noun]) -> str:
     if noun.kind == "name":
         return " ".join(noun.name)
     kept = [w for w in noun.words if w not in ("very", "own", "same", "other", "certain", "such", "so")]

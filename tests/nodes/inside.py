@@ -194,6 +194,35 @@ def check_writer_keeps_shots() -> None:
         frames.write = original
 
 
+def check_out_of_memory_is_in_the_key() -> None:
+    """A network that runs out of memory amid a shot: it is made again at the next setting, and kept under that."""
+    from pack.nodes import stages
+
+    class Upscaler:
+        fingerprint, name, scale, radius, batch = "f", "twice", 2, 0, 2
+        calls = 0
+
+        def upscale(self, pictures: torch.Tensor) -> torch.Tensor:
+            self.calls += 1
+            if pictures.shape[0] > 1 and self.calls > 1:
+                raise torch.OutOfMemoryError("CUDA out of memory")
+            return pictures[:, 0].repeat_interleave(2, -1).repeat_interleave(2, -2)
+
+    original, stages.load_upscaler = stages.load_upscaler, lambda **_: Upscaler()
+    try:
+        (clip,) = run("DiffilmDecodeVideo", vae=Vae(), latent=clip_latents(), fps=8.0, batch=4)
+        (larger,) = run("DiffilmUpscaleVideo", video=clip, method="diffilm")
+        before = larger.key
+        NODES["DiffilmWriteMovie"].hidden = SimpleNamespace(prompt=None, extra_pnginfo=None)
+        (made,) = run("DiffilmWriteMovie", videos=[larger], movie=["diffilm/memory"], crf=[18])
+        assert larger.key not in (None, before)
+        assert frames.read(made.get_stream_source()).frames == larger.get_frame_count()
+        kept = list((work / "output/diffilm/memory.diffilm/shots").glob("*.mp4"))
+        assert len(kept) == 1
+    finally:
+        stages.load_upscaler = original
+
+
 def check_writer_refuses_a_mixture() -> None:
     small = run("DiffilmDecodeVideo", vae=Vae(), latent=clip_latents(), fps=8.0, batch=4)[0]
     large = run("DiffilmUpscaleVideo", video=small, scale=2.0)[0]

@@ -15,10 +15,11 @@ import torch
 from ...bundle import SHIPPED, as_device, usual_dtype
 from ...checkpoints.source import open_source
 from ...errors import DiffilmError
-from ...frames.upscale import Upscaler
+from ...frames import FrameStream
+from ...frames.upscale import Upscaler, target_size
 from .own import KEY, DiffilmUpscaler, own_layers
 
-__all__ = ["FILE", "DiffilmUpscaler", "load_upscaler"]
+__all__ = ["FILE", "DiffilmUpscaler", "load_upscaler", "own_scale"]
 
 FILE = "upscale.safetensors"
 """Name of the file with our two layers."""
@@ -59,3 +60,9 @@ def load_upscaler(
     if scale not in (None, foreign.scale):
         raise DiffilmError(f"scale {scale} of {path}: this network has {foreign.scale}; leave the scale out")
     return foreign
+
+
+def own_scale(stream: FrameStream, scale: float | None, size: tuple[int, int] | None) -> int:
+    """The scale of the upscaler that ships which `upscale(stream, scale, size)` needs: 2 or 4. Raises DiffilmError."""
+    width, height = target_size(stream, scale, size)
+    return 2 if width <= 2 * stream.width and height <= 2 * stream.height else 4
