@@ -16,6 +16,8 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from ..checkpoints.source import open_source
+from ..models.interpolation.files import own_network, save_interpolation
 from ..models.interpolation.net import Between, InterpolationConfig, InterpolationNet, pulled_images
 from .clips import LENGTH, SIDE, read_part
 from .config import StageConfig
@@ -74,8 +76,8 @@ class FinishingRun(Run):
 
 
 def charbonnier(a: Tensor, b: Tensor, epsilon: float = 1e-3) -> Tensor:
-    """Smooth L1: mean of sqrt(d^2 + epsilon^2) (Charbonnier et al. 1994)."""
-    return ((a - b) ** 2 + epsilon**2).sqrt().mean()
+    """Smooth L1, in float32: mean of sqrt(d^2 + epsilon^2) (Charbonnier et al. 1994)."""
+    return ((a.float() - b) ** 2 + epsilon**2).sqrt().mean()
 
 
 def laplacian(a: Tensor, b: Tensor, levels: int = 4) -> Tensor:
@@ -197,10 +199,14 @@ def interpolation_loss(found: Between, first: Tensor, second: Tensor, between: T
     return loss
 
 
-def train_interpolation(store: Path, out: Path, config: InterpolateConfig, device: torch.device) -> InterpolationNet:
-    """Train on the clips in `store`; the checkpoint and the best weights so far go to `out`."""
+def train_interpolation(
+    store: Path, out: Path, config: InterpolateConfig, device: torch.device, start: Path | None = None
+) -> InterpolationNet:
+    """Train on the clips in `store`, from the weights of the file `start` where one is given; the checkpoint and the
+    averaged weights so far go to `out`."""
     torch.manual_seed(0)
-    net = InterpolationNet(config.network).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    net = own_network(open_source(start)).requires_grad_() if start else InterpolationNet(config.network)
+    net = net.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     data = Triplets(store, config.crops)
 
     def loss_of(step: int) -> Tensor:
@@ -219,8 +225,6 @@ def train_interpolation(store: Path, out: Path, config: InterpolateConfig, devic
         return {"psnr": mean, "blend": base, "gain": mean - base}
 
     def keep() -> None:
-        from ..models.interpolation.files import save_interpolation
-
         save_interpolation(net, out / "interpolate.safetensors", {"stage": asdict(config.stage)})
 
     run = FinishingRun("interpolate", {"net": net}, config.stage, out, device, validation=validation, keep=keep)

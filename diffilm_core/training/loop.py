@@ -23,9 +23,10 @@ LossFunction = Callable[[int], Tensor]
 
 
 def fast_in_bf16(device: torch.device) -> bool:
-    """Whether bfloat16 is what this device multiplies fastest: every GPU, and CPUs with matrix tiles (AMX)."""
+    """Whether bfloat16 is what this device multiplies fastest: every GPU, and CPUs with instructions for it (AMX,
+    AVX-512 BF16)."""
     capabilities: Mapping[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()  # torch 2.7 has none
-    return device.type == "cuda" or bool(capabilities.get("amx_bf16"))
+    return device.type == "cuda" or any(capabilities.get(name) for name in ("amx_bf16", "avx512_bf16"))
 
 
 class Ema:

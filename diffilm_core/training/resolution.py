@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +14,20 @@ from einops import rearrange
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..models.upscaling.net import Doubler, twice
+from ..checkpoints.source import open_source
+from ..metrics.lpips import Lpips
+from ..models.upscaling.net import Doubler, DoublerConfig, twice
+from ..models.upscaling.own import own_layers, save_layers
 from .clips import LENGTH, read_part
-from .degrade import Clip, read_pairs
+from .config import StageConfig
+from .degrade import Clip, read_pairs, write_pairs
+from .finishing import PARTS, FinishingRun, charbonnier
+from .loop import fast_in_bf16
+
+log = logging.getLogger(__name__)
+EVERY = {("clean", 4): 1, ("damaged", 4): 2, ("clean", 2): 2, ("damaged", 2): 8}
+"""Which clips have a small twin of this kind and scale: every so many."""
+SHARE = {"clean": 0.6, "damaged": 0.4}
 
 Perceptual = Callable[[Tensor, Tensor], Tensor]
 """Two batches `(b, 3, h, w)` in [0, 1] to a scalar distance, LPIPS for one."""
@@ -125,16 +137,16 @@ def draw_batch(
     )
 
 
-def charbonnier(a: Tensor, b: Tensor, eps: float = 1e-3) -> Tensor:
-    """Mean of sqrt(d^2 + eps^2), in float32 (Lai et al. 2017)."""
-    return ((a.float() - b) ** 2 + eps**2).sqrt().mean()
-
-
 @torch.no_grad()
-def validate(first: Doubler, second: Doubler, source: PairSource, strength: float | None = None) -> dict[str, float]:
-    """Mean PSNR in dB over a source's middle frames, ours (`first`, for a scale of 4 then `second`) and bicubic."""
+def validate(
+    first: Doubler, second: Doubler, source: PairSource, strength: float | None = None, most: int = 48
+) -> dict[str, float]:
+    """Mean PSNR in dB over a source's middle frames, ours (`first`, for a scale of 4 then `second`) and bicubic; of
+    at most `most` of them, evenly taken."""
     found: dict[str, list[float]] = {"ours": [], "bicubic": []}
-    for window, picture, own in zip(source.small, source.large, source.strengths, strict=True):
+    every = max(1, len(source.small) // most)
+    rows = zip(source.small[::every], source.large[::every], source.strengths[::every], strict=True)
+    for window, picture, own in rows:
         frames = rearrange(torch.from_numpy(window), "t h w c -> 1 t c h w").float() / 255
         truth = rearrange(torch.from_numpy(picture), "h w c -> 1 c h w").float() / 255
         level = torch.tensor([own if strength is None else strength], dtype=torch.float32)
@@ -145,3 +157,81 @@ def validate(first: Doubler, second: Doubler, source: PairSource, strength: floa
             error = float(F.mse_loss(image.float().clamp(0, 1), truth))
             found[name].append(-10 * np.log10(max(error, 1e-10)))
     return {name: round(float(np.mean(values)), 3) for name, values in found.items()}
+
+
+@dataclass(frozen=True)
+class UpscaleConfig:
+    """The super-resolution stage: both layers, `stage.batch` crops of `side` pixels a step."""
+
+    first: DoublerConfig = field(default_factory=lambda: DoublerConfig(width=64, blocks=8, radius=2))
+    second: DoublerConfig = field(default_factory=lambda: DoublerConfig(width=64, blocks=6, radius=0, fold=2))
+    side: int = 128
+    stage: StageConfig = field(default_factory=lambda: StageConfig(steps=20_000, batch=16, lr=8e-4, warmup=50))
+
+
+def sources(
+    store: Path, pairs: Path, scale: int, radius: int, parts: Mapping[str, float], *, validation: bool = False
+) -> list[tuple[PairSource, float]]:
+    """The pairs of one scale with their shares, written first where they are not there."""
+    out = []
+    for part, share in parts.items():
+        for kind, part_share in SHARE.items():
+            every = EVERY[kind, scale]
+            if not (pairs / f"{part}_{kind}{scale}.npy").is_file():
+                log.info("writing the %s pairs of %s at 1/%d", kind, part, scale)
+                write_pairs(store, part, pairs, scale, damaged=kind == "damaged", every=every)
+            source = open_pairs(store, pairs, part, kind, scale, every, radius, validation=validation)
+            out.append((source, share * part_share))
+    return out
+
+
+def train_upscaling(
+    store: Path,
+    out: Path,
+    config: UpscaleConfig,
+    device: torch.device,
+    start: Path | None = None,
+    lpips: Path | None = None,
+) -> tuple[Doubler, Doubler]:
+    """Train both layers on the clips in `store`, from the weights of the file `start` where one is given.
+
+    The small twins of the clips (minutes, once), the checkpoint and the averaged weights so far go to `out`. lpips: VGG
+    or AlexNet weights; with them damaged pictures are also judged by LPIPS.
+    """
+    torch.manual_seed(0)
+    layers = own_layers(open_source(start)) if start else (Doubler(config.first), Doubler(config.second))
+    for layer in layers:
+        layer.requires_grad_().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    first, second = layers
+    radius, pairs = first.config.radius, out / "pairs"
+    parts = {part: share for part, share in PARTS.items() if part == "film" or (store / f"{part}.npy").is_file()}
+    perceptual: Perceptual | None = None
+    if lpips is not None:
+        judge = Lpips.load(lpips, levels=3).to(device, torch.bfloat16)
+
+        def perceptual(made: Tensor, truth: Tensor) -> Tensor:
+            return judge(made, truth).mean()
+
+    quarter, half = (sources(store, pairs, scale, radius, parts) for scale in (4, 2))
+    task = ResolutionTask(
+        first, second, quarter, half, batch=config.stage.batch, side=config.side, perceptual=perceptual
+    )
+    held = {scale: sources(store, pairs, scale, radius, {"film": 1.0}, validation=True) for scale in (4, 2)}
+
+    def validation() -> Mapping[str, float]:
+        figures: dict[str, float] = {}
+        with torch.autocast(device.type, torch.bfloat16, enabled=fast_in_bf16(device)):
+            for scale, kinds in held.items():
+                for (source, _), kind in zip(kinds, SHARE, strict=True):
+                    found = validate(first, second, source)
+                    figures |= {f"{kind} x{scale} {name}": value for name, value in found.items()}
+        return figures
+
+    def keep() -> None:
+        save_layers(first, second, out / "upscale.safetensors", {"stage": asdict(config.stage), "steps": run.step})
+
+    modules = {"first": first, "second": second}
+    run = FinishingRun("upscale", modules, config.stage, out, device, validation=validation, keep=keep)
+    run.train(task.loss)
+    run.validate()
+    return first.eval(), second.eval()
