@@ -39,7 +39,9 @@ class DataConfig:
 class StageConfig:
     """One stage: AdamW at `lr` after `warmup` steps, falling to 0 as a cosine; `ema` decay of the weights kept.
 
-    `minutes`: end by the clock instead of by `steps`.
+    `minutes`: end by the clock instead of by `steps`. `accumulate`: batches whose gradients make one step. `precision`:
+    "bf16" or "fp32", "auto" is whichever the device multiplies faster. `optimizer`: "adamw", or "adamw8bit", whose
+    state is a quarter (needs bitsandbytes). `keep`: how many of the last checkpoints stay.
     """
 
     steps: int
@@ -50,6 +52,18 @@ class StageConfig:
     weight_decay: float = 0.01
     caption_dropout: float = 0.1
     minutes: float | None = None
+    accumulate: int = 1
+    precision: str = "auto"
+    optimizer: str = "adamw"
+    keep: int = 1
+
+    def __post_init__(self) -> None:
+        for name, choices in (("precision", ("auto", "bf16", "fp32")), ("optimizer", ("adamw", "adamw8bit"))):
+            if (value := getattr(self, name)) not in choices:
+                raise DiffilmError(f"{name} {value!r}: expected {' or '.join(choices)}; give one of them")
+        for name in ("batch", "accumulate", "keep"):
+            if (value := getattr(self, name)) < 1:
+                raise DiffilmError(f"{name} {value}: expected a whole number of at least 1; give a larger one")
 
 
 @dataclass(frozen=True)

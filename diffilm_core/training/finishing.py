@@ -1,12 +1,9 @@
-"""Training of the finishing networks: the loop with a validation line, its losses, and the interpolation stage."""
+"""Training of the interpolation network: its data, its losses, its stage."""
 
 from __future__ import annotations
 
-import logging
 import math
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -14,65 +11,17 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from ..checkpoints.source import open_source
 from ..models.interpolation.files import own_network, save_interpolation
 from ..models.interpolation.net import Between, InterpolationConfig, InterpolationNet, pulled_images
 from .clips import LENGTH, SIDE, read_part
 from .config import StageConfig
-from .loop import Run
+from .loop import ValidatedRun
 
-log = logging.getLogger(__name__)
 PARTS = {"film": 0.85, "emoji": 0.15}
 MOST_PAN = 40
-Validation = Callable[[], Mapping[str, float]]
-
-
-class FinishingRun(Run):
-    """A `Run` that also validates the averaged weights every `validate_seconds` and hands them to `keep`."""
-
-    def __init__(
-        self,
-        name: str,
-        modules: Mapping[str, nn.Module],
-        config: StageConfig,
-        folder: Path,
-        device: torch.device,
-        *,
-        validation: Validation,
-        keep: Callable[[], object],
-        validate_seconds: float = 240.0,
-    ) -> None:
-        super().__init__(name, modules, config, folder, device)
-        self.validation, self.keep, self.validate_seconds = validation, keep, validate_seconds
-        self.validated = time.monotonic()
-
-    def report(self, losses: list[Tensor]) -> None:
-        super().report(losses)
-        if time.monotonic() - self.validated > self.validate_seconds:
-            with self.averaged():
-                self.validate()
-            self.validated = time.monotonic()
-
-    def validate(self) -> None:
-        for module in self.modules.values():
-            module.eval()
-        figures = "  ".join(f"{key} {value:.3f}" for key, value in self.validation().items())
-        log.info("%s step %d  validation: %s", self.name, self.step, figures)
-        self.keep()
-
-    @contextmanager
-    def averaged(self) -> Iterator[None]:
-        """The modules hold the EMA weights inside."""
-        live = [each.detach().clone() for each in self.ema.live]
-        self.ema.copy_to_live()
-        try:
-            yield
-        finally:
-            with torch.no_grad():
-                for each, value in zip(self.ema.live, live, strict=True):
-                    each.copy_(value)
 
 
 def charbonnier(a: Tensor, b: Tensor, epsilon: float = 1e-3) -> Tensor:
@@ -227,7 +176,6 @@ def train_interpolation(
     def keep() -> None:
         save_interpolation(net, out / "interpolate.safetensors", {"stage": asdict(config.stage)})
 
-    run = FinishingRun("interpolate", {"net": net}, config.stage, out, device, validation=validation, keep=keep)
+    run = ValidatedRun("interpolate", {"net": net}, config.stage, out, device, validation=validation, keep=keep)
     run.train(loss_of)
-    run.validate()
     return net.eval()

@@ -1,11 +1,14 @@
-"""The one training loop: AdamW, warm-up and cosine, EMA, bf16 autocast, checkpoints that a stopped run goes on from."""
+"""The one training loop: AdamW, warm-up and cosine, EMA, bf16 autocast, checkpoints that a stopped run goes on from,
+validation of the averaged weights."""
 
 from __future__ import annotations
 
 import logging
 import math
+import shutil
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +22,9 @@ from .config import StageConfig
 log = logging.getLogger(__name__)
 
 LossFunction = Callable[[int], Tensor]
-"""`step -> scalar loss`; draws its own batch from torch's generators, which are seeded with the step."""
+"""`index of the batch -> scalar loss`; draws its own batch, by that index or from torch's generators, which are seeded
+with it."""
+Validation = Callable[[], Mapping[str, float]]
 
 
 def fast_in_bf16(device: torch.device) -> bool:
@@ -69,14 +74,13 @@ class Run:
         self.name, self.modules, self.config = name, modules, config
         self.path = folder / f"{name}.ckpt"
         self.device, self.save_seconds = device, save_seconds
+        self.bf16 = config.precision == "bf16" or (config.precision == "auto" and fast_in_bf16(device))
         self.ema = Ema(modules, config.ema)
         groups = [
             {"params": [p for p in module.parameters() if p.requires_grad], "scale": (lr_scale or {}).get(key, 1.0)}
             for key, module in modules.items()
         ]
-        self.optimizer = torch.optim.AdamW(
-            groups, lr=config.lr, betas=(0.9, 0.99), weight_decay=config.weight_decay, fused=device.type == "cuda"
-        )
+        self.optimizer = _optimizer(groups, config, device)
         self.step, self.seconds = 0, 0.0
 
     def progress(self) -> float:
@@ -92,13 +96,12 @@ class Run:
         while self.progress() < 1.0:
             running.append(self.advance(loss_of))
             now = time.monotonic()
-            if now - shown > 10:
-                if self.device.type == "cuda":
-                    torch.cuda.synchronize()
+            self.seconds = now - started
+            save = now - saved > self.save_seconds
+            if save or now - shown > 10:  # what is not finite is found before it is saved
                 self.report(running)
                 shown, running = now, []
-            self.seconds = time.monotonic() - started
-            if now - saved > self.save_seconds:
+            if save:
                 self.save()
                 saved = time.monotonic()
         self.report(running)
@@ -112,48 +115,156 @@ class Run:
             group["lr"] = rate * group["scale"]
         for module in self.modules.values():
             module.train()
-        torch.manual_seed(self.step)
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=fast_in_bf16(self.device)):
-            loss = loss_of(self.step)
         self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        total = torch.zeros((), device=self.device)
+        for part in range(self.config.accumulate):
+            index = self.step * self.config.accumulate + part
+            torch.manual_seed(index)
+            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
+                loss = loss_of(index) / self.config.accumulate
+            loss.backward()
+            total += loss.detach()
         for group in self.optimizer.param_groups:
             nn.utils.clip_grad_norm_(group["params"], 1.0)
         self.optimizer.step()
         self.step += 1
         self.ema.update(self.step)
-        return loss.detach()
+        return total
 
     def report(self, losses: list[Tensor]) -> None:
         if not losses:
             return
         mean = float(torch.stack(losses).float().mean())
-        share = 100 * self.progress()
-        log.info("%s step %d  loss %.4f  %.0f s  %.0f %%", self.name, self.step, mean, self.seconds, share)
+        share = self.progress()
+        left = self.seconds * (1 - share) / share if share else 0.0
+        log.info(
+            "%s step %d  loss %.4f  %.2f steps/s  %.0f %%, %s left",
+            self.name, self.step, mean, self.step / max(self.seconds, 1e-9), 100 * share, _clock(left),
+        )  # fmt: skip
         if not math.isfinite(mean):
             raise DiffilmError(
-                f"stage {self.name}: loss is {mean} at step {self.step}; the last good state is in {self.path}"
+                f"stage {self.name}: loss is {mean} at step {self.step}; the last good state is in {self.path}: lower "
+                "the learning rate, or train in fp32"
             )
 
-    def save(self) -> None:
-        state = {
+    def state(self) -> dict[str, Any]:
+        """All that a stopped run goes on from."""
+        return {
             "modules": {key: module.state_dict() for key, module in self.modules.items()},
             "ema": self.ema.kept,
             "optimizer": self.optimizer.state_dict(),
             "step": self.step,
             "seconds": self.seconds,
         }
+
+    def save(self) -> None:
+        for older in reversed(range(1, self.config.keep)):
+            before = self.path if older == 1 else self._kept(older - 1)
+            if before.is_file():
+                with written_whole(self._kept(older)) as temporary:
+                    shutil.copyfile(before, temporary)
         with written_whole(self.path) as temporary:
-            torch.save(state, temporary)
+            torch.save(self.state(), temporary)
+
+    def _kept(self, older: int) -> Path:
+        return self.path.with_suffix(f".{older}{self.path.suffix}")
 
     def resume(self) -> None:
-        if not self.path.is_file():
-            return
-        state = torch.load(self.path, map_location=self.device, weights_only=True)
+        if self.path.is_file():
+            self.restore(torch.load(self.path, map_location=self.device, weights_only=True))
+            log.info("%s goes on at step %d", self.name, self.step)
+
+    def restore(self, state: Mapping[str, Any]) -> None:
         for key, module in self.modules.items():
             module.load_state_dict(state["modules"][key])
         for kept, value in zip(self.ema.kept, state["ema"], strict=True):
             kept.copy_(value)
         self.optimizer.load_state_dict(state["optimizer"])
         self.step, self.seconds = state["step"], state["seconds"]
-        log.info("%s goes on at step %d", self.name, self.step)
+
+    @contextmanager
+    def averaged(self) -> Iterator[None]:
+        """The modules hold the EMA weights inside."""
+        live = [each.detach().clone() for each in self.ema.live]
+        self.ema.copy_to_live()
+        try:
+            yield
+        finally:
+            with torch.no_grad():
+                for each, value in zip(self.ema.live, live, strict=True):
+                    each.copy_(value)
+
+
+class ValidatedRun(Run):
+    """A `Run` that also validates the averaged weights, every `validate_seconds` and at the end.
+
+    validation: figures by name. keep: writes the weights that the modules then hold; called after each validation, or,
+    where `best` names a figure, only when that is lower than ever before.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        modules: Mapping[str, nn.Module],
+        config: StageConfig,
+        folder: Path,
+        device: torch.device,
+        *,
+        validation: Validation,
+        keep: Callable[[], object],
+        best: str = "",
+        validate_seconds: float = 240.0,
+        save_seconds: float = 120.0,
+    ) -> None:
+        super().__init__(name, modules, config, folder, device, save_seconds=save_seconds)
+        self.validation, self.keep, self.best, self.validate_seconds = validation, keep, best, validate_seconds
+        self.lowest = math.inf
+        self.validated = time.monotonic()
+
+    def train(self, loss_of: LossFunction) -> None:
+        super().train(loss_of)
+        self.validate()
+
+    def report(self, losses: list[Tensor]) -> None:
+        super().report(losses)
+        if time.monotonic() - self.validated > self.validate_seconds:
+            with self.averaged():
+                self.validate()
+            self.validated = time.monotonic()
+
+    def state(self) -> dict[str, Any]:
+        return {**super().state(), "lowest": self.lowest}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        super().restore(state)
+        self.lowest = state.get("lowest", math.inf)
+
+    def validate(self) -> None:
+        for module in self.modules.values():
+            module.eval()
+        found = self.validation()
+        log.info(
+            "%s step %d  validation: %s", self.name, self.step, "  ".join(f"{k} {v:.4g}" for k, v in found.items())
+        )
+        if not self.best or found[self.best] < self.lowest:
+            self.lowest = found.get(self.best, math.inf)
+            self.keep()
+
+
+def _optimizer(groups: list[dict[str, Any]], config: StageConfig, device: torch.device) -> torch.optim.Optimizer:
+    options: dict[str, Any] = dict(lr=config.lr, betas=(0.9, 0.99), weight_decay=config.weight_decay)
+    if config.optimizer == "adamw":
+        return torch.optim.AdamW(groups, fused=device.type == "cuda", **options)
+    try:
+        from bitsandbytes.optim import AdamW8bit
+    except ImportError as error:
+        raise DiffilmError(
+            f"optimizer adamw8bit: bitsandbytes cannot be imported ({error}): pip install bitsandbytes, or use adamw"
+        ) from error
+    made: torch.optim.Optimizer = AdamW8bit(groups, **options)
+    return made
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes // 60}:{minutes % 60:02}:{rest:02}"

@@ -21,8 +21,8 @@ from ..models.upscaling.own import own_layers, save_layers
 from .clips import LENGTH, read_part
 from .config import StageConfig
 from .degrade import Clip, read_pairs, write_pairs
-from .finishing import PARTS, FinishingRun, charbonnier
-from .loop import fast_in_bf16
+from .finishing import PARTS, charbonnier
+from .loop import ValidatedRun, fast_in_bf16
 
 log = logging.getLogger(__name__)
 EVERY = {("clean", 4): 1, ("damaged", 4): 2, ("clean", 2): 2, ("damaged", 2): 8}
@@ -231,7 +231,6 @@ def train_upscaling(
         save_layers(first, second, out / "upscale.safetensors", {"stage": asdict(config.stage), "steps": run.step})
 
     modules = {"first": first, "second": second}
-    run = FinishingRun("upscale", modules, config.stage, out, device, validation=validation, keep=keep)
+    run = ValidatedRun("upscale", modules, config.stage, out, device, validation=validation, keep=keep)
     run.train(task.loss)
-    run.validate()
     return first.eval(), second.eval()

@@ -20,6 +20,7 @@ from ..sampling.schedules import NoiseSchedule
 from .config import TrainConfig
 from .contrast import Contrast, text_model
 from .loop import Run
+from .objective import Objective
 from .pool import World, latent_clips, latent_stills
 from .probe import Probe, probe_loss
 
@@ -94,28 +95,12 @@ def contrast(world: World, config: TrainConfig, folder: Path) -> nn.Module:
     return model.text.eval()
 
 
-class Diffusion:
-    """v-prediction: x_t = alpha x0 + sigma e, v = alpha e - sigma x0 (Salimans & Ho 2022, appendix D)."""
-
-    def __init__(self, schedule: NoiseSchedule, device: torch.device) -> None:
-        self.alphas = schedule.alphas_cumprod.to(device).sqrt().float()
-        self.sigmas = (1 - schedule.alphas_cumprod).to(device).sqrt().float()
-
-    def __call__(self, latents: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Latents `(b, ...)` to a noisy x, its timesteps `(b,)` and the target v."""
-        t = torch.randint(len(self.alphas), (len(latents),), device=latents.device)
-        shape = (-1, *(1,) * (latents.ndim - 1))
-        alpha, sigma = self.alphas[t].view(shape), self.sigmas[t].view(shape)
-        noise = torch.randn_like(latents)
-        return alpha * latents + sigma * noise, t.float(), alpha * noise - sigma * latents
-
-
 def image(world: World, config: TrainConfig, folder: Path, vae: AutoencoderKL, text: nn.Module) -> UNet:
     """Train text-to-image on captioned stills; the text encoder goes along at a tenth of the rate."""
     stage = config.stages["image"]
     unet = UNet(config.unet).to(world.device)
     log.info("image UNet: %.2f M parameters", sum(p.numel() for p in unet.parameters()) / 1e6)
-    diffusion = Diffusion(NoiseSchedule.create(**config.schedule), world.device)
+    objective = Objective(NoiseSchedule.create(**config.schedule))
     pool, tokens = latent_stills(world, vae, config.data.stills)
     empty = world.tokenize([""])[0]
     network = compiled(unet, world.device)
@@ -125,9 +110,10 @@ def image(world: World, config: TrainConfig, folder: Path, vae: AutoencoderKL, t
         rows = torch.randint(len(pool), (stage.batch,), device=world.device)
         dropped = torch.rand(stage.batch, 1, device=world.device) < stage.caption_dropout
         words = torch.where(dropped, empty, tokens[rows].long())
-        x, t, target = diffusion(pool[rows].float())
         context = text(input_ids=words).last_hidden_state
-        return F.mse_loss(network(x[:, :, None], t, context)[:, :, 0].float(), target)
+        latents = pool[rows].float()[:, :, None]
+        noise, t = objective.draw(latents.shape, device=world.device)
+        return objective.loss(lambda x, t: network(x, t, context), latents, noise, t)
 
     run = Run("image", {"unet": unet, "text": text}, stage, folder, world.device, lr_scale={"text": 0.1})
     run.train(step)
@@ -155,7 +141,7 @@ def video(
     unet.requires_grad_(False)
     for parameter in unet.temporal_parameters().values():
         parameter.requires_grad_(True)
-    diffusion = Diffusion(NoiseSchedule.create(**config.schedule), world.device)
+    objective = Objective(NoiseSchedule.create(**config.schedule))
     pool, fps = latent_clips(world, vae, config.data.clips)
     with torch.no_grad():
         nothing = text(input_ids=world.tokenize([""])).last_hidden_state
@@ -163,9 +149,11 @@ def video(
 
     def step(index: int) -> Tensor:
         rows = torch.randint(len(pool), (stage.batch,), device=world.device)
-        x, t, target = diffusion(rearrange(pool[rows].float(), "b t c h w -> b c t h w"))
+        latents = rearrange(pool[rows].float(), "b t c h w -> b c t h w")
         context = nothing.expand(stage.batch, -1, -1)
-        return F.mse_loss(network(x, t, context, fps=fps[rows]).float(), target)
+        predict = lambda x, t: network(x, t, context, fps=fps[rows])  # noqa: E731
+        noise, t = objective.draw(latents.shape, device=world.device)
+        return objective.loss(predict, latents, noise, t)
 
     Run("video", {"unet": unet}, stage, folder, world.device).train(step)
     before = still.state_dict()
