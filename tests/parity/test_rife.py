@@ -16,7 +16,7 @@ from diffilm_core.errors import DiffilmError
 from diffilm_core.models.interpolation import load_interpolator
 from diffilm_core.models.interpolation.ncnn import HALF, read_ncnn
 from diffilm_core.models.interpolation.rife import rife
-from tests.parity.rife_oracle import of_version, package, published, run
+from tests.parity.rife_oracle import of_version, package, published, run, seeded
 
 LAYOUTS = ["4_0", "4_2", "4_5", "4_6", "4_7", "4_10", "4_12_lite", "4_13", "4_14_lite", "4_15_lite", "4_18", "4_20",
            "4_21", "4_22_lite", "4_24", "4_25", "4_25_lite", "4_25_heavy", "4_26_heavy"]  # fmt: skip
@@ -28,17 +28,6 @@ def frames(height: int, width: int, shift: int = 5) -> tuple[Tensor, Tensor]:
     noise = torch.rand(1, 3, height // 8, (width + shift) // 8 + 2, generator=generator)
     wide = nn.functional.interpolate(noise, (height, width + shift), mode="bicubic").clamp(0, 1)
     return wide[..., shift:].contiguous(), wide[..., :-shift].contiguous()
-
-
-def seeded(module: nn.Module) -> None:
-    """Weights of a size that keeps flows within a few pixels; scales and slopes away from 1 and 0.25."""
-    generator = torch.Generator().manual_seed(5)
-    for name, each in module.named_parameters():
-        with torch.no_grad():
-            if each.ndim == 4 and "beta" not in name:
-                each.copy_(torch.randn(each.shape, generator=generator) / each[0].numel() ** 0.5)
-            else:
-                each.copy_(torch.rand(each.shape, generator=generator) * 0.3)
 
 
 @pytest.mark.parametrize("version", LAYOUTS)
