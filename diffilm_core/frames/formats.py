@@ -72,8 +72,8 @@ CODECS = {
         ),
         Codec("gif", "256 colours", "gif", {8: "pal8"}, web=True),
         Codec(
-            "webp", "lossy", "libwebp", {8: "yuv420p"}, (0, 99, 18), "quality",
-            options={"compression_level": "4"}, web=True,
+            "webp", "lossy", "libwebp", {8: "yuv420p"}, (0, 99, 14), "quality",
+            options={"compression_level": "4", "preset": "icon"}, web=True,
         ),
         Codec(
             "webp-lossless", "lossless", "libwebp", {8: "bgra"}, lossless=True,

@@ -1,7 +1,10 @@
 """Animated WebP (WebP Container Specification), each frame coded by libwebp, the container written here.
 
 Lossy frames are Y'CbCr of BT.601 in limited range with chroma in the middle of its four pixels, as WebP decoders read
-it; converted here and not by libwebp, whose means of neighbours fade colours from copy to copy.
+it; converted here and not by libwebp, whose means of neighbours fade colours from copy to copy. Of libwebp's presets
+"icon" is the one without loop filter and spatial noise shaping: both blur every copy anew, without them the second copy
+of a picture is nearly the first. Qualities whose chroma steps are 4, 12 or 20 (crf 0, 1, 10, 19, 20) still shift
+colours a little with each copy, as VP8's inverse transform (RFC 6386, 14.3) rounds halves up.
 """
 
 from __future__ import annotations
