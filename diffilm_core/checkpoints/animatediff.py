@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -11,6 +14,7 @@ from torch import Tensor
 from ..errors import DiffilmError
 from ..models.motion import MotionConfig, MotionLora, MotionModel
 from ..models.temporal.animatediff import frame_positions
+from .files import write_tensors
 from .layout import Layout
 from .names import diffusers_unet_name
 
@@ -155,6 +159,26 @@ def find_lora(tensors: Mapping[str, Tensor]) -> dict[str, Tensor] | None:
 def lora_config(tensors: Mapping[str, Tensor]) -> dict[str, tuple[int, ...]]:
     """The LoRA's tensors and their shapes."""
     return {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+
+
+def save_motion(
+    path: Path, config: MotionConfig, tensors: Mapping[str, Tensor], about: Mapping[str, Any] | None = None
+) -> Path:
+    """Write motion modules, in the names that they have in the UNet, in guoyww's names and float16; positions added.
+
+    about: what the file says of itself, under the metadata key `diffilm.motion`.
+    """
+    found: dict[str, Tensor] = {}
+    for module, (layer, channels) in config.places().items():
+        head = f"{layer}.motion."
+        for name in (name for name in tensors if name.startswith(head)):
+            inner = f"{module}.temporal_transformer.{name.removeprefix(head)}"
+            found[inner] = tensors[name].detach().cpu().half().contiguous()
+        for depth in range(config.depth):
+            for index in range(config.attentions):
+                block = f"{module}.temporal_transformer.transformer_blocks.{depth}.attention_blocks.{index}"
+                found[f"{block}.pos_encoder.pe"] = frame_positions(config.positions, channels)[None]
+    return write_tensors(path, found, {"diffilm.motion": json.dumps(about or {}, sort_keys=True)})
 
 
 LAYOUTS = [

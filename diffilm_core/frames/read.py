@@ -19,7 +19,7 @@ from torch import Tensor
 from ..errors import DiffilmError
 from .audio import audio_stream
 from .images import frame_files, is_frames, metadata_of_frame, read_frames
-from .pixels import to_rgb
+from .pixels import reduced, to_rgb
 from .png import read_texts
 from .stream import CHUNK, FrameStream
 
@@ -28,20 +28,60 @@ THEIRS = ("major_brand", "minor_version", "compatible_brands", "encoder", "creat
 """What containers say of themselves."""
 
 
-def read(path: str | PathLike[str], *, fps: Fraction | None = None) -> FrameStream:
+def read(path: str | PathLike[str], *, fps: Fraction | None = None, longest: int | None = None) -> FrameStream:
     """The pictures of a video file at its frame rate, and its sound, where it has some, in `audio`.
 
     The frames are counted in the file, not taken from its header. Colours go by the file's own matrix and range
     tags; untagged Y'CbCr is taken as limited-range BT.709 from 720 lines up and BT.601 below. A variable rate becomes
     the mean one (GIF and WebP frames that last longer are repeated). A folder or a pattern such as `name_%05d.png`:
-    PNG or EXR frames at `fps`, None: as they say, or 24 a second. Raises DiffilmError for a file that is missing, is no
-    video, or (while iterating) ends early.
+    PNG or EXR frames at `fps`, None: as they say, or 24 a second. `longest`: pixels of the longer side, to which larger
+    frames are reduced before their colours are converted, which is quicker by as much. Raises DiffilmError for a file
+    that is missing, is no video, or (while iterating) ends early.
     """
     path = Path(path)
     if is_frames(path):
-        return read_frames(path, fps)
+        return read_frames(path, fps, longest)
     _check_there(path)
-    return _read_animation(path) if path.suffix.lower() in ANIMATIONS else _read_video(path)
+    return (_read_animation if path.suffix.lower() in ANIMATIONS else _read_video)(path, longest)
+
+
+def _fitted(width: int, height: int, longest: int | None) -> tuple[int, int]:
+    """Width and height within a square of `longest` pixels, in the same shape; as they are where they fit."""
+    if longest is None or max(width, height) <= longest:
+        return width, height
+    return max(1, round(width * longest / max(width, height))), max(1, round(height * longest / max(width, height)))
+
+
+def read_window(path: str | PathLike[str], first: int, frames: int, stride: int = 1) -> Tensor:
+    """`(frames, h, w, 3)` in [0, 1]: every `stride`-th frame of a file from `first` on, without decoding what is far
+    before it.
+
+    The place is found by time, at the file's mean rate. Raises DiffilmError as `read` does, and where the file ends
+    before.
+    """
+    path = Path(path)
+    wanted = {first + stride * number for number in range(frames)}
+    if path.suffix.lower() in ANIMATIONS or is_frames(path):
+        rows = [frame for at, frame in enumerate(f for chunk in read(path) for f in chunk) if at in wanted]
+    else:
+        rows = list(_from(path, first, wanted))
+    if len(rows) != frames:
+        raise DiffilmError(f"video {path}: got {len(rows)} of {frames} frames from {first} on; the file is damaged")
+    return torch.stack(rows)
+
+
+def _from(path: Path, first: int, wanted: set[int]) -> Iterator[Tensor]:
+    with _opened(path) as (container, video):
+        video.thread_type = "AUTO"
+        fps = video.average_rate or video.guessed_rate or Fraction(25)
+        origin = video.start_time or 0
+        container.seek(origin + int(first / fps / video.time_base), stream=video)
+        for frame in container.decode(video):
+            at = round((frame.pts - origin) * video.time_base * fps)
+            if at in wanted:
+                yield to_rgb(frame)
+            if at >= max(wanted):
+                return
 
 
 def read_metadata(path: str | PathLike[str]) -> dict[str, str]:
@@ -90,9 +130,9 @@ def _opened(path: Path) -> Iterator[tuple[Any, Any]]:
         ) from error
 
 
-def _read_video(path: Path) -> FrameStream:
+def _read_video(path: Path, longest: int | None = None) -> FrameStream:
     with _opened(path) as (container, video):
-        width, height = video.codec_context.width, video.codec_context.height
+        width, height = _fitted(video.codec_context.width, video.codec_context.height, longest)
         fps = video.average_rate or video.guessed_rate or video.base_rate or Fraction(25)
         audio = audio_stream(path, container)
         frames = sum(1 for packet in container.demux(video) if packet.size and not packet.is_discard)
@@ -107,7 +147,7 @@ def _read_video(path: Path) -> FrameStream:
             for frame in container.decode(video):
                 if left == 0:
                     break
-                ready.append(to_rgb(frame))
+                ready.append(to_rgb(frame if longest is None else reduced(frame, width, height)))
                 left -= 1
                 if len(ready) == CHUNK:
                     yield torch.stack(ready)
@@ -122,12 +162,12 @@ def _read_video(path: Path) -> FrameStream:
     return FrameStream(make, width=width, height=height, fps=fps, frames=frames, audio=audio)
 
 
-def _read_animation(path: Path) -> FrameStream:
+def _read_animation(path: Path, longest: int | None = None) -> FrameStream:
     from PIL import Image
 
     try:
         with Image.open(path) as image:
-            width, height = image.size
+            width, height = _fitted(*image.size, longest)
             times = [0.0]
             for index in range(getattr(image, "n_frames", 1)):
                 image.seek(index)
@@ -144,7 +184,10 @@ def _read_animation(path: Path) -> FrameStream:
         with Image.open(path) as image:
             for index, count in enumerate(repeats):
                 image.seek(index)
-                pixels = torch.from_numpy(np.array(image.convert("RGB"))).float().div(255)
+                shown = image.convert("RGB")
+                if shown.size != (width, height):
+                    shown = shown.resize((width, height), Image.Resampling.BOX)
+                pixels = torch.from_numpy(np.array(shown)).float().div(255)
                 for _ in range(count):
                     ready.append(pixels)
                     if len(ready) == CHUNK:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -87,13 +88,37 @@ def _fill(kind: type, values: dict[str, Any], where: str) -> Any:
         raise DiffilmError(f"{where}: {error}") from error
 
 
-def read_config(path: str | Path) -> TrainConfig:
-    """Raises DiffilmError for a missing file, broken TOML, unknown or missing keys."""
+def _read_toml(path: str | Path) -> dict[str, Any]:
     try:
         with Path(path).open("rb") as file:
-            values = tomllib.load(file)
+            return tomllib.load(file)
     except (OSError, tomllib.TOMLDecodeError) as error:
         raise DiffilmError(f"training configuration {path} cannot be read: {error}") from error
+
+
+def read_sections(
+    path: str | Path, kinds: Mapping[str, type], changes: Mapping[str, Any], optional: Sequence[str] = ()
+) -> dict[str, Any]:
+    """The sections of a TOML file as dataclasses of `kinds`; `changes` by "section.key" stand over the file's values.
+
+    Raises DiffilmError for a missing file, broken TOML, unknown or missing sections and keys.
+    """
+    values = _read_toml(path)
+    for key, value in changes.items():
+        section, dot, name = key.partition(".")
+        if not dot or section not in kinds:
+            raise DiffilmError(f"setting {key!r}: expected section.key, the section one of {', '.join(kinds)}")
+        values.setdefault(section, {})[name] = value
+    if unknown := sorted(values.keys() - kinds.keys()):
+        raise DiffilmError(f"{path}: unknown section [{unknown[0]}]; expected {', '.join(kinds)}")
+    for name in kinds.keys() - values.keys() - set(optional):
+        raise DiffilmError(f"training configuration {path} has no section [{name}]")
+    return {name: _fill(kinds[name], section, f"[{name}]") for name, section in values.items()}
+
+
+def read_config(path: str | Path) -> TrainConfig:
+    """Raises DiffilmError for a missing file, broken TOML, unknown or missing keys."""
+    values = _read_toml(path)
     if missing := [f.name for f in fields(TrainConfig) if f.name not in values]:
         raise DiffilmError(f"training configuration {path} has no section [{missing[0]}]")
     return TrainConfig(

@@ -1,0 +1,1 @@
+"""Where training takes its samples from: folders of the user's own clips, streamed."""
