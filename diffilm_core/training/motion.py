@@ -253,7 +253,8 @@ def _loss(base: Base, seed: int, first: int, pixels: Tensor, fps: Tensor) -> Ten
     device = base.context.device
     drawn = []
     with torch.no_grad():
-        flat = rearrange(pixels.to(device), "b t h w c -> (b t) c h w").float() / 127.5 - 1
+        # contiguous: torch 2.13's GroupNorm crashes on the way back where frozen norms see channels last on a CPU
+        flat = rearrange(pixels.to(device), "b t h w c -> (b t) c h w").contiguous().float() / 127.5 - 1
         encode: Any = base.vae.encode
         latents = torch.cat([encode(part) for part in flat.split(16)]).float()
         latents = rearrange(latents, "(b t) c h w -> b c t h w", b=len(pixels))
