@@ -90,7 +90,7 @@ def warm() -> None:
 
 
 def stories() -> str:
-    """The passages of the open half, one after the other: 27 kB of seven books."""
+    """The passages of the open half, one after the other."""
     return "\n\n\n".join(passage.text for passage in passages("open"))
 
 
