@@ -58,6 +58,11 @@ def flicker(made: Tensor, truth: Tensor) -> float:
     return 255 * total / max(weight, 1e-6)
 
 
+def motion(frames: Tensor) -> float:
+    """The mean absolute difference of neighbouring frames, in 8-bit levels; 0 for a single frame."""
+    return 255 * float((frames[1:] - frames[:-1]).abs().mean()) if len(frames) > 1 else 0.0
+
+
 def _same(made: Tensor, truth: Tensor) -> None:
     if made.shape != truth.shape or made.ndim != 4 or made.shape[-1] != 3:
         raise DiffilmError(

