@@ -8,7 +8,9 @@ PySceneDetect, on a motion-compensated difference.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator
+from itertools import chain
 
 import torch.nn.functional as F
 from einops import rearrange
@@ -36,17 +38,39 @@ def detect_cuts(stream: FrameStream, *, progress: Progress | None = None) -> tup
 
     `progress("cuts", frames done, frames, "")` is called for every chunk.
     """
-    scores = [0.0]
+
+    def watched() -> Iterator[Tensor]:
+        done = 0
+        for chunk in stream:
+            yield chunk
+            done += chunk.shape[0]
+            if progress is not None:
+                progress("cuts", done, stream.frames, "")
+
+    return tuple(at for at, leap in enumerate(_leaps(score for _, score in _scored(watched()))) if leap)
+
+
+def marked(stream: FrameStream) -> Iterator[tuple[Tensor, bool]]:
+    """Each frame `(h, w, 3)`, and whether a new shot begins with it. Pulls the stream once, two frames ahead."""
+    waiting: deque[Tensor] = deque()
+
+    def scores() -> Iterator[float]:
+        for frame, score in _scored(stream):
+            waiting.append(frame)
+            yield score
+
+    for leap in _leaps(scores()):
+        yield waiting.popleft(), leap
+
+
+def _scored(chunks: Iterable[Tensor]) -> Iterator[tuple[Tensor, float]]:
+    """Each frame with what the one before leaves unexplained of it; 0 for the first."""
     before: Tensor | None = None
-    for chunk in stream:
+    for chunk in chunks:
         small = F.adaptive_avg_pool2d(rearrange(chunk, "t h w c -> t c h w"), SIZE)
-        for frame in small:
-            if before is not None:
-                scores.append(_unexplained(before, frame))
-            before = frame
-        if progress is not None:
-            progress("cuts", len(scores), stream.frames, "")
-    return tuple(_leaps(scores))
+        for frame, reduced in zip(chunk, small, strict=True):
+            yield frame, 0.0 if before is None else _unexplained(before, reduced)
+            before = reduced
 
 
 def _unexplained(before: Tensor, frame: Tensor) -> float:
@@ -64,9 +88,11 @@ def _unexplained(before: Tensor, frame: Tensor) -> float:
     return float(F.avg_pool2d(difference, BLOCKS).amin(0).mean())
 
 
-def _leaps(scores: Sequence[float]) -> Iterator[int]:
-    """Frames whose score is `LEAST` and `LEAP` times that of the two on either side."""
-    for at in range(1, len(scores)):
-        near = [*scores[max(1, at - 2) : at], *scores[at + 1 : at + 3]]
-        if scores[at] >= LEAST and scores[at] >= LEAP * max(near, default=0.0):
-            yield at
+def _leaps(scores: Iterable[float]) -> Iterator[bool]:
+    """For each score whether it is `LEAST`, and `LEAP` times that of the two on either side."""
+    near = deque([0.0, 0.0, 0.0], maxlen=5)
+    for count, score in enumerate(chain(scores, (0.0, 0.0))):
+        near.append(score)
+        if count >= 2:
+            one, two, here, four, five = near
+            yield here >= LEAST and here >= LEAP * max(one, two, four, five)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from ..errors import DiffilmError
@@ -88,8 +89,11 @@ def read_frame(path: Path) -> Tensor:
     raise DiffilmError(f"frame {path}: it holds no picture, expected one; make it again")
 
 
-def read_frames(path: Path, fps: Fraction | None = None) -> FrameStream:
-    """The frames of a folder or pattern at `fps`, None: at what the first one says, or 24 a second."""
+def read_frames(path: Path, fps: Fraction | None = None, longest: int | None = None) -> FrameStream:
+    """The frames of a folder or pattern at `fps`, None: at what the first one says, or 24 a second.
+
+    longest: pixels of the longer side, to which larger frames are reduced.
+    """
     files = frame_files(path)
     first = read_frame(files[0])
     rate = as_fps(fps or metadata_of_frame(files[0]).get("fps") or USUAL_FPS)
@@ -105,7 +109,13 @@ def read_frames(path: Path, fps: Fraction | None = None) -> FrameStream:
                     )
             yield torch.stack(chunk)
 
-    return FrameStream(make, width=first.shape[1], height=first.shape[0], fps=rate, frames=len(files))
+    stream = FrameStream(make, width=first.shape[1], height=first.shape[0], fps=rate, frames=len(files))
+    height, width = first.shape[:2]
+    if longest is None or max(width, height) <= longest:
+        return stream
+    size = max(1, height * longest // max(width, height)), max(1, width * longest // max(width, height))
+    area = lambda frame: F.interpolate(frame.permute(2, 0, 1)[None], size, mode="area")[0].permute(1, 2, 0)  # noqa: E731
+    return stream.map(area, width=size[1], height=size[0])
 
 
 def metadata_of_frame(path: Path) -> dict[str, str]:

@@ -145,6 +145,20 @@ def to_rgb(frame: Any, *, linear: bool = False) -> Tensor:
     return from_planes(planes[0], planes[1], planes[2], matrix=matrix, full=full, bits=form.bits)
 
 
+def reduced(frame: Any, width: int, height: int) -> Any:
+    """An AVFrame of that size by FFmpeg's area filter, in its own format, tagged so that `to_rgb` sees it as before."""
+    if (frame.width, frame.height) == (width, height):
+        return frame
+    from av.video.reformatter import Interpolation
+
+    matrix, reach = int(frame.colorspace), int(frame.color_range)
+    if matrix not in WEIGHTS:
+        matrix = BT709 if frame.height >= 720 else 6
+    small = frame.reformat(width, height, interpolation=Interpolation.AREA)
+    small.colorspace, small.color_range = matrix, reach
+    return small
+
+
 def _plane(plane: Any, form: Pixels) -> Tensor:
     rows = np.frombuffer(plane, form.dtype).reshape(-1, plane.line_size // form.dtype.itemsize)
     return torch.from_numpy(rows[: plane.height, : plane.width].astype(np.float32 if form.floats else np.int32))
