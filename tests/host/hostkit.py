@@ -86,9 +86,9 @@ class Server:
             time.sleep(0.1)
         raise AssertionError(f"prompt not done after {seconds} s")
 
-    def run(self, graph: dict) -> dict:
+    def run(self, graph: dict, seconds: float = 900) -> dict:
         """The outputs by node of a graph that must succeed."""
-        entry = self.wait(self.queue(graph))
+        entry = self.wait(self.queue(graph), seconds)
         assert entry["status"]["status_str"] == "success", error_of(entry)
         return entry["outputs"]
 

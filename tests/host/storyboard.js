@@ -50,7 +50,7 @@ const run = async (page) => {
   await run(page);
   const before = await board(page);
   const said = await page.$$eval('.diffilm-board tbody tr', (rows) => rows.map((row) => [...row.cells].map((cell) => cell.textContent)));
-  await page.screenshot({ path: path.join(pictures, 'storyboard_table.png') });
+  await page.screenshot({ path: path.join(pictures, `${path.basename(file, '.json')}_table.png`) });
   const cell = page.locator(`.diffilm-board td[data-key="prompt"][data-shot="${shot}"]`).first();
   await cell.evaluate((element, text) => {
     element.focus();
@@ -60,7 +60,7 @@ const run = async (page) => {
   const edits = await page.evaluate(() => app.graph.nodes.find((each) => each.type === 'DiffilmStorySplitter')
     .widgets.find((each) => each.name === 'edits').value);
   await run(page);
-  await page.screenshot({ path: path.join(pictures, 'storyboard_edited.png') });
+  await page.screenshot({ path: path.join(pictures, `${path.basename(file, '.json')}_edited.png`) });
   console.log(JSON.stringify({ before, edits, after: await board(page), said }));
   await browser.close();
 })().catch((error) => {
