@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 
 from .. import __version__
 from ..errors import Cancelled, DiffilmError
-from . import describe, export, finish, train
+from . import describe, evaluate, export, finish, train
 from .movie import add_movie_options, add_reshoot_options
 from .output import CommandFailed, complain, say
 from .plan import add_plan_options
@@ -168,6 +168,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_walk(commands)
     finish.add_parsers(commands, _rate, _size)
     describe.add_parser(commands)
+    evaluate.add_parser(commands, _count, _rate, _size, _seed)
     train.add_parser(commands)
 
     export.add_parser(commands)
@@ -214,6 +215,8 @@ def _dispatch(arguments: argparse.Namespace) -> int:
         return train.run(arguments)
     if arguments.command == "describe":
         return describe.run(arguments)
+    if arguments.command == "evaluate":
+        return evaluate.run(arguments)
     if arguments.command in ("movie", "reshoot"):
         from . import movie
 
