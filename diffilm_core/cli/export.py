@@ -10,12 +10,17 @@ from .output import Progress, say
 
 CODECS = ("h264", "hevc", "av1", "prores", "prores4444", "vp9", "ffv1", "webp", "webp-lossless")
 """`frames.formats.codec_names()`, here because importing that takes a second."""
+WEB = ("h264", "av1", "vp9", "webp", "webp-lossless")
+"""Those of them that browsers play."""
 
 
 def add_output_options(parser: argparse.ArgumentParser) -> None:
     """How a file is coded; `output_options` reads them."""
     group = parser.add_argument_group("the file")
-    group.add_argument("--codec", default="", metavar="NAME", help=f"{', '.join(CODECS)} (what the suffix usually has)")
+    group.add_argument(
+        "--codec", default="", metavar="NAME",
+        help=f"{', '.join(CODECS)} (what the suffix usually has); browsers play {', '.join(WEB)}",
+    )  # fmt: skip
     group.add_argument("--bits", type=int, default=0, metavar="N", help="of a value: 8, 10, 16, 32 (the codec's)")
     group.add_argument("--crf", type=int, metavar="N", help="quality, 0 is the best (the codec's own usual one)")
 

@@ -25,8 +25,8 @@ class Codec:
 
     quality: best, worst and usual value of `crf`, None where there is nothing to choose; `quality_option` is FFmpeg's
     name of it. delay: frames by which decoding runs ahead, where the encoder's own times cannot be trusted (x265 leaves
-    them unset in clips of 1 or 2 frames). least: the smallest side in pixels. web: whether Chromium plays it (HEVC it
-    does not on Linux).
+    them unset in clips of 1 or 2 frames). least: the smallest side in pixels. web: whether Chromium plays it, in
+    each format that holds it (HEVC it does not on Linux).
     """
 
     name: str

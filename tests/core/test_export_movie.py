@@ -9,12 +9,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from diffilm_core.cli.export import CODECS
+from diffilm_core.cli.export import CODECS, WEB
 from diffilm_core.cli.main import main
 from diffilm_core.errors import DiffilmError
 from diffilm_core.export.movie import export, open_movie
 from diffilm_core.frames import Audio, concat_files, frame_hashes, from_tensor, read, read_metadata, write
 from diffilm_core.frames.chapters import read_chapters
+from diffilm_core.frames.formats import CODECS as TABLE
 from diffilm_core.frames.formats import codec_names
 from diffilm_core.movie.pieces import plan_pieces
 from diffilm_core.movie.record import read_record
@@ -101,7 +102,7 @@ def test_the_command(movie: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["export", str(movie), "-o", str(mixed), *asked]) == 0
     sound = read(mixed).audio.collect().samples
     assert sound.shape[1] == round(read(mixed).duration * 48000) and not torch.equal(sound[0], sound[0] * 0)
-    assert set(CODECS) == set(codec_names())
+    assert set(CODECS) == set(codec_names()) and set(WEB) == {name for name in CODECS if TABLE[name].web}
 
 
 @pytest.mark.parametrize(
