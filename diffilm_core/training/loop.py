@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from ..atomic import written_whole
 from ..errors import DiffilmError
 from .config import StageConfig
+from .processes import Processes
 
 log = logging.getLogger(__name__)
 
@@ -25,6 +26,7 @@ LossFunction = Callable[[int], Tensor]
 """`index of the batch -> scalar loss`; draws its own batch, by that index or from torch's generators, which are seeded
 with it."""
 Validation = Callable[[], Mapping[str, float]]
+ALONE = Processes()
 
 
 def fast_in_bf16(device: torch.device) -> bool:
@@ -57,7 +59,8 @@ class Run:
     """State of one stage: `Run(...).train(loss)` goes on from its checkpoint where there is one.
 
     modules: what is trained, by name; parameters with `requires_grad=False` are left alone. At the end the modules
-    hold the EMA weights. Raises DiffilmError where the loss is not finite; the last checkpoint stays.
+    hold the EMA weights. Of several `processes` the first alone logs, writes and validates. Raises DiffilmError where
+    the loss is not finite; the last checkpoint stays.
     """
 
     def __init__(
@@ -70,8 +73,13 @@ class Run:
         *,
         save_seconds: float = 120.0,
         lr_scale: Mapping[str, float] | None = None,
+        processes: Processes = ALONE,
     ) -> None:
-        self.name, self.modules, self.config = name, modules, config
+        self.name, self.modules, self.config, self.processes = name, modules, config, processes
+        if processes.count > 1 and config.minutes is not None:
+            raise DiffilmError(
+                f"minutes {config.minutes} for {processes.count} processes: each has its clock; give steps"
+            )
         self.path = folder / f"{name}.ckpt"
         self.device, self.save_seconds = device, save_seconds
         self.bf16 = config.precision == "bf16" or (config.precision == "auto" and fast_in_bf16(device))
@@ -137,10 +145,11 @@ class Run:
         mean = float(torch.stack(losses).float().mean())
         share = self.progress()
         left = self.seconds * (1 - share) / share if share else 0.0
-        log.info(
-            "%s step %d  loss %.4f  %.2f steps/s  %.0f %%, %s left",
-            self.name, self.step, mean, self.step / max(self.seconds, 1e-9), 100 * share, _clock(left),
-        )  # fmt: skip
+        if self.processes.main:
+            log.info(
+                "%s step %d  loss %.4f  %.2f steps/s  %.0f %%, %s left",
+                self.name, self.step, mean, self.step / max(self.seconds, 1e-9), 100 * share, _clock(left),
+            )  # fmt: skip
         if not math.isfinite(mean):
             raise DiffilmError(
                 f"stage {self.name}: loss is {mean} at step {self.step}; the last good state is in {self.path}: lower "
@@ -158,6 +167,8 @@ class Run:
         }
 
     def save(self) -> None:
+        if not self.processes.main:
+            return
         for older in reversed(range(1, self.config.keep)):
             before = self.path if older == 1 else self._kept(older - 1)
             if before.is_file():
@@ -215,8 +226,9 @@ class ValidatedRun(Run):
         best: str = "",
         validate_seconds: float = 240.0,
         save_seconds: float = 120.0,
+        processes: Processes = ALONE,
     ) -> None:
-        super().__init__(name, modules, config, folder, device, save_seconds=save_seconds)
+        super().__init__(name, modules, config, folder, device, save_seconds=save_seconds, processes=processes)
         self.validation, self.keep, self.best, self.validate_seconds = validation, keep, best, validate_seconds
         self.lowest = math.inf
         self.validated = time.monotonic()
@@ -240,6 +252,8 @@ class ValidatedRun(Run):
         self.lowest = state.get("lowest", math.inf)
 
     def validate(self) -> None:
+        if not self.processes.main:
+            return
         for module in self.modules.values():
             module.eval()
         found = self.validation()

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,7 @@ from .config import StageConfig, read_sections
 from .data.clips import Clips, index_clips, split
 from .loop import ValidatedRun
 from .objective import Objective
+from .processes import Processes, launched
 
 RESULT = "motion.safetensors"
 HELD_SAMPLES = 16
@@ -171,19 +173,24 @@ def save_own(model: VideoModel, path: Path, about: Mapping[str, Any]) -> Path:
 
 
 class Feed:
-    """Batches of clips by number, decoded ahead in worker processes: `feed(3)` is the fourth, whatever came before."""
+    """Batches of clips by number, decoded ahead in worker processes: `feed(3)` is this process's share of the fourth,
+    whatever came before."""
 
-    def __init__(self, clips: Clips, batch: int, workers: int) -> None:
-        self.clips, self.batch, self.workers = clips, batch, workers
+    def __init__(self, clips: Clips, batch: int, workers: int, processes: Processes) -> None:
+        self.clips, self.batch, self.workers, self.rank = clips, batch, workers, processes.rank
+        self.share = processes.share(batch)
         self.next = -1
         self.batches: Iterator[tuple[Tensor, Tensor]] = iter(())
+
+    def first(self, number: int) -> int:
+        """The number of the batch's first sample that is ours."""
+        return number * self.batch + self.rank * self.share
 
     def __call__(self, number: int) -> tuple[Tensor, Tensor]:
         """uint8 `(b, t, h, w, 3)` and frames a second `(b,)`."""
         if number != self.next:
-            first = number * self.batch
-            order = range(first, first + (1 << 32))
-            loader = DataLoader(self.clips, self.batch, sampler=order, num_workers=self.workers)
+            order = (self.first(at) + each for at in count(number) for each in range(self.share))
+            loader = DataLoader(self.clips, self.share, sampler=order, num_workers=self.workers)
             self.batches = iter(loader)
         self.next = number + 1
         return next(self.batches)
@@ -200,6 +207,7 @@ def train_motion(
     """
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
+    processes, device = launched(device)
     base = open_base(config.base, config.objective, device)
     data = config.data
     if data.width % base.multiple or data.height % base.multiple:
@@ -208,7 +216,7 @@ def train_motion(
     shape: dict[str, Any] = dict(
         frames=data.frames, size=(data.width, data.height), fps=(data.min_fps, data.max_fps), seed=data.seed
     )
-    feed = Feed(Clips(files, **shape), config.train.batch, data.workers)
+    feed = Feed(Clips(files, **shape), config.train.batch, data.workers, processes)
     watched = Clips(held, **shape) if held else None
     torch.manual_seed(data.seed)
     base.unet.requires_grad_(False)
@@ -217,16 +225,17 @@ def train_motion(
     frozen = {name: p.detach().clone() for name, p in base.unet.named_parameters() if not is_temporal(name)}
     if config.objective.checkpointing:
         recompute(base.unet)
+    network = processes.prepared(base.unet)
 
     def loss_of(number: int) -> Tensor:
-        return _loss(base, data.seed, number * config.train.batch, *feed(number))
+        return _loss(base, network, data.seed, feed.first(number), *feed(number))
 
     def validation() -> Mapping[str, float]:
         if watched is None:
             return {}
         numbers = range(HELD_NUMBERS, HELD_NUMBERS + HELD_SAMPLES)
         with torch.no_grad():
-            losses = [_loss(base, data.seed, at, *_single(watched[at])) for at in numbers]
+            losses = [_loss(base, base.unet, data.seed, at, *_single(watched[at])) for at in numbers]
         return {"loss": float(torch.stack(losses).mean())}
 
     def keep() -> None:
@@ -237,7 +246,7 @@ def train_motion(
 
     run = ValidatedRun(
         "motion", {"unet": base.unet}, config.train, out, device,
-        validation=validation, keep=keep, best="loss" if held else "",
+        validation=validation, keep=keep, best="loss" if held else "", processes=processes,
     )  # fmt: skip
     run.train(loss_of)
     return out / RESULT
@@ -247,24 +256,25 @@ def _single(sample: tuple[Tensor, float]) -> tuple[Tensor, Tensor]:
     return sample[0][None], torch.tensor([sample[1]])
 
 
-def _loss(base: Base, seed: int, first: int, pixels: Tensor, fps: Tensor) -> Tensor:
+def _loss(base: Base, network: nn.Module, seed: int, first: int, pixels: Tensor, fps: Tensor) -> Tensor:
     """The loss of a batch whose samples have the numbers from `first` on; a sample's noise hangs on its number alone,
-    so the loss is the same however the batch is parted among processes."""
-    device = base.context.device
+    so the loss is the same however the batch is parted among processes. network: the base's UNet, to be called."""
+    device, dtype = base.context.device, base.context.dtype
     drawn = []
     with torch.no_grad():
         # contiguous: torch 2.13's GroupNorm crashes on the way back where frozen norms see channels last on a CPU
-        flat = rearrange(pixels.to(device), "b t h w c -> (b t) c h w").contiguous().float() / 127.5 - 1
+        flat = rearrange(pixels.to(device), "b t h w c -> (b t) c h w").contiguous().to(dtype) / 127.5 - 1
         encode: Any = base.vae.encode
-        latents = torch.cat([encode(part) for part in flat.split(16)]).float()
+        latents = torch.cat([encode(part) for part in flat.split(16)]).to(dtype)
         latents = rearrange(latents, "(b t) c h w -> b c t h w", b=len(pixels))
         for number in range(first, first + len(pixels)):
             generator = torch.Generator().manual_seed((seed * 1_000_003 + number) % (1 << 63))
             drawn.append(base.objective.draw((1, *latents.shape[1:]), generator))
     noise, t = (torch.cat(each).to(device) for each in zip(*drawn, strict=True))
+    noise = noise.to(dtype)
     context = base.context.expand(len(latents), -1, -1)
     conditions = {"fps": fps.to(device).float()} if base.knows_fps else {}
-    return base.objective.loss(lambda x, t: base.unet(x, t, context, **conditions), latents, noise, t)
+    return base.objective.loss(lambda x, t: network(x, t, context, **conditions), latents, noise, t)
 
 
 def recompute(unet: UNet) -> None:

@@ -125,7 +125,7 @@ def test_the_loss_is_the_mean_of_its_parts_and_of_recomputed_blocks(folder, tiny
     fps = torch.full((4,), 8.0)
 
     def loss(first: int, end: int) -> torch.Tensor:
-        return stage._loss(base, 0, first, pixels[first:end], fps[first:end])
+        return stage._loss(base, base.unet, 0, first, pixels[first:end], fps[first:end])
 
     whole = loss(0, 4)
     assert abs(float(whole - (loss(0, 2) + loss(2, 4)) / 2)) < 1e-6
