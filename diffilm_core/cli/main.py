@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 
 from .. import __version__
 from ..errors import Cancelled, DiffilmError
-from . import describe, evaluate, export, finish, train
+from . import curate, describe, evaluate, export, finish, train
 from .movie import add_movie_options, add_reshoot_options
 from .output import CommandFailed, complain, say
 from .plan import add_plan_options
@@ -27,6 +27,7 @@ EPILOG = """examples:
   diffilm walk "a fox in the snow" "an owl at night" --music song.mp3 -o walk.mp4
   diffilm export movie.mp4 -o movie.srt
   diffilm fetch modelscope
+  diffilm curate clips -o curated
   diffilm train configs/motion.toml -o runs/motion --set data.clips=FOLDER
   diffilm inspect text2video_pytorch_model.pth
   diffilm run workflows/api/story_to_movie.json --server http://127.0.0.1:8188 -o out
@@ -169,6 +170,7 @@ def build_parser() -> argparse.ArgumentParser:
     finish.add_parsers(commands, _rate, _size)
     describe.add_parser(commands)
     evaluate.add_parser(commands, _count, _rate, _size, _seed)
+    curate.add_parser(commands, _count)
     train.add_parser(commands)
 
     export.add_parser(commands)
@@ -211,6 +213,8 @@ def _dispatch(arguments: argparse.Namespace) -> int:
         return finish.run(arguments)
     if arguments.command == "export":
         return export.run(arguments)
+    if arguments.command == "curate":
+        return curate.run(arguments)
     if arguments.command == "train":
         return train.run(arguments)
     if arguments.command == "describe":

@@ -167,7 +167,7 @@ def _read_animation(path: Path, longest: int | None = None) -> FrameStream:
 
     try:
         with Image.open(path) as image:
-            width, height = _fitted(*image.size, longest)
+            width, height = _fitted(image.width, image.height, longest)
             times = [0.0]
             for index in range(getattr(image, "n_frames", 1)):
                 image.seek(index)
