@@ -52,8 +52,8 @@ class Likeness:
     def _prepared(self, frame: NDArray[np.uint8]) -> Tensor:
         pixels = torch.from_numpy(np.ascontiguousarray(frame)).permute(2, 0, 1)[None].float()
         height, width = frame.shape[:2]
-        scale = self.size / min(height, width)
-        size = max(self.size, round(height * scale)), max(self.size, round(width * scale))
+        short = min(height, width)
+        size = self.size * height // short, self.size * width // short
         pixels = F.interpolate(pixels, size, mode="bicubic", antialias=True)[0].round().clamp(0, 255) / 255
         top, left = (size[0] - self.size) // 2, (size[1] - self.size) // 2
         square = pixels[:, top : top + self.size, left : left + self.size]

@@ -20,7 +20,7 @@ from .row import Row, motion_bucket
 from .settings import SAMPLES, SIDE, Settings
 
 Picture = NDArray[np.uint8]
-CLOSE = 4
+CLOSE = 3
 """Frames of a shot in which text is looked for and that CLIP sees."""
 
 
