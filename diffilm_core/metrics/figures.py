@@ -28,6 +28,8 @@ MEANS = {
     "object5": ("object among five", "higher"),
 }
 """Metrics that are the mean over the items: title, and which way is better."""
+LEAST = 50
+"""Samples of a part for the inception score; smaller sets are measured in fewer parts."""
 
 
 def figures_of(
@@ -84,21 +86,24 @@ def _score(
     logits = [_logits(group, network) for group in _groups(name, made)]
     order = torch.randperm(len(logits), generator=torch.Generator().manual_seed(options.seed))
 
+    splits = max(1, min(options.splits, sum(map(len, logits)) // LEAST))
+
     def figure(some: Tensor, _: Tensor) -> float:
-        return inception_score(_joined(logits, order[some]), options.splits)[0]
+        return inception_score(_joined(logits, order[some]), splits)[0]
 
     spread = _spread(name, figure, len(logits), len(logits), options, progress)
-    deviation = inception_score(_joined(logits, order), options.splits)[1]
+    deviation = inception_score(_joined(logits, order), splits)[1]
     other = None
     if real is not None:
         theirs = [_logits(group, network) for group in _groups(name, real)]
         mixed = torch.randperm(len(theirs), generator=torch.Generator().manual_seed(options.seed))
-        other = inception_score(_joined(theirs, mixed), options.splits)[0]
+        other = inception_score(_joined(theirs, mixed), splits)[0]
     file = networks.names["i3d" if name == "is-video" else "inception"]
     what = (
         "the 400 actions of Kinetics, not C3D's of UCF-101" if name == "is-video" else "ImageNet's classes, by frames"
     )
-    note = f"of {file} ({what}), {options.splits} splits, between which it varies by {deviation:.3f}"
+    between = f", between which it varies by {deviation:.3f}" if splits > 1 else ""
+    note = f"of {file} ({what}), {splits} split{'s' if splits > 1 else ''}{between}"
     title = "IS" if name == "is" else "IS (I3D)"
     return Figure(name, title, spread, len(logits), "higher", real=other, network=file, note=note)
 
