@@ -21,7 +21,7 @@ from .audio import audio_stream
 from .images import frame_files, is_frames, metadata_of_frame, read_frames
 from .pixels import reduced, to_rgb
 from .png import read_texts
-from .stream import CHUNK, FrameStream
+from .stream import CHUNK, FrameStream, stacked
 
 ANIMATIONS = (".gif", ".webp")
 THEIRS = ("major_brand", "minor_version", "compatible_brands", "encoder", "creation_time")
@@ -139,25 +139,22 @@ def _read_video(path: Path, longest: int | None = None) -> FrameStream:
     if not frames:
         raise DiffilmError(f"video {path}: it holds no frames, expected at least one; choose another file")
 
-    def make() -> Iterator[Tensor]:
-        ready: list[Tensor] = []
+    def decoded() -> Iterator[Tensor]:
         left = frames
         with _opened(path) as (container, video):
             video.thread_type = "AUTO"
             for frame in container.decode(video):
                 if left == 0:
                     break
-                ready.append(to_rgb(frame if longest is None else reduced(frame, width, height)))
                 left -= 1
-                if len(ready) == CHUNK:
-                    yield torch.stack(ready)
-                    ready = []
-            if ready:
-                yield torch.stack(ready)
+                yield to_rgb(frame if longest is None else reduced(frame, width, height))
         if left:
             raise DiffilmError(
                 f"video {path}: got {frames - left} of its {frames} frames; the file is damaged, make it again"
             )
+
+    def make() -> Iterator[Tensor]:
+        return stacked(decoded(), width, height)
 
     return FrameStream(make, width=width, height=height, fps=fps, frames=frames, audio=audio)
 

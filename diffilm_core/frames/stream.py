@@ -137,13 +137,20 @@ def regroup(chunks: Iterable[Tensor], size: int) -> Iterator[Tensor]:
         while count + chunk.shape[0] >= size:
             take = size - count
             held.append(chunk[:take])
-            yield torch.cat(held) if len(held) > 1 else held[0]
-            chunk, held, count = chunk[take:], [], 0
+            yield _joined(held)
+            chunk, count = chunk[take:], 0
         if chunk.shape[0]:
             held.append(chunk)
             count += chunk.shape[0]
     if held:
-        yield torch.cat(held) if len(held) > 1 else held[0]
+        yield _joined(held)
+
+
+def _joined(held: list[Tensor]) -> Tensor:
+    """The parts as one, and the list empty, so that they are gone while the chunk is worked on."""
+    whole = torch.cat(held) if len(held) > 1 else held[0]
+    held.clear()
+    return whole
 
 
 def stacked(frames: Iterable[Tensor], width: int, height: int) -> Iterator[Tensor]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gc
 import os
+import weakref
+from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 
@@ -21,9 +23,12 @@ from diffilm_core.frames import (
     frame_hashes,
     from_tensor,
     interpolate,
+    read,
     spool,
     upscale,
+    write,
 )
+from diffilm_core.frames.stream import regroup
 
 
 class TinyDecoder(nn.Module):
@@ -69,6 +74,26 @@ def test_decoding_waits_for_the_pull_and_keeps_a_batch_in_memory() -> None:
     assert vae.batches == []
     assert next(frames).shape == (2, 8, 8, 3)
     assert vae.batches == [2]
+
+
+def test_chunks_of_large_frames_are_small_and_nothing_else_is_held(tmp_path: Path) -> None:
+    """720p from a file comes six frames at a time (64 MB), and their parts are gone when the chunk is there."""
+    file = write(from_tensor(torch.zeros(7, 720, 1280, 3), 24), tmp_path / "large.mp4")
+    assert [chunk.shape[0] for chunk in read(file)] == [6, 1]
+
+    parts: list[weakref.ref] = []
+
+    def frames() -> Iterator[torch.Tensor]:
+        for _ in range(6):
+            frame = torch.zeros(2, 2, 3)
+            parts.append(weakref.ref(frame.untyped_storage()))
+            yield frame
+
+    chunks = iter(regroup((frame[None] for frame in frames()), 3))
+    for _ in range(2):
+        assert next(chunks).shape[0] == 3
+        gc.collect()
+        assert sum(part() is not None for part in parts) <= 1
 
 
 def test_decode_gives_the_decoders_pixels() -> None:
