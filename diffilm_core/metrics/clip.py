@@ -16,8 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..errors import DiffilmError
-
-MEAN, STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
+from ..sampling.image_to_video import CLIP_MEAN, CLIP_STD
 
 
 class Clip:
@@ -81,4 +80,4 @@ def _normalisation(folder: Path) -> tuple[Any, Any]:
         found = json.loads((folder / "preprocessor_config.json").read_text(encoding="utf-8"))
         return tuple(found["image_mean"]), tuple(found["image_std"])
     except (OSError, ValueError, KeyError, TypeError):
-        return MEAN, STD
+        return CLIP_MEAN, CLIP_STD
