@@ -1,1 +1,1 @@
-"""How near two films are: PSNR, SSIM, LPIPS, flicker."""
+"""How good films are: FVD, FID, IS, CLIPSIM, LPIPS, PSNR, SSIM, flicker, motion, the probe; of files or a model."""

@@ -62,7 +62,7 @@ WEIGHTS = {
             "no registry carries it: put a copy of openai/clip-vit-base-patch32 there",
         ),
         Weights(
-            "probe", "the probe of Diffilm's own world", ("probe.safetensors",), "16 MB", "Apache-2.0",
+            "probe", "the probe of Diffilm's own world", ("probe.safetensors",), "14 MB", "Apache-2.0",
             "`python scripts/train_model.py configs/shipped.toml -o .runs/shipped` trains it",
         ),
     )
