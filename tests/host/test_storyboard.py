@@ -2,6 +2,7 @@
 films that shot alone, and that the story workflows run over HTTP with the model that ships.
 
 The first and the second need what test_canvas.py needs; DIFFILM_PICTURES names a folder that keeps the pictures.
+DIFFILM_STEPS: other sampling steps than the workflows', for a busy machine.
 """
 
 from __future__ import annotations
@@ -20,8 +21,22 @@ from diffilm_core.frames import read
 PROMPT = "an owl on a roof, seen from below"
 SHOT = 2
 MOVIES = {"screenplay_to_movie": "diffilm/screenplay", "llm_director": "diffilm/directed"}
+STEPS = {"DiffilmFilmStoryboard__steps": int(os.environ["DIFFILM_STEPS"])} if "DIFFILM_STEPS" in os.environ else {}
 PATIENCE = 3000
 """Seconds for a movie of some eight shots on a machine that does other things too."""
+
+
+def on_the_canvas(name: str, folder: Path) -> Path:
+    """The workflow for the canvas, with STEPS."""
+    flow = json.loads((PACK / f"workflows/{name}.json").read_text("utf-8"))
+    for change, value in STEPS.items():
+        kind, key = change.split("__")
+        for node in (node for node in flow["nodes"] if node["type"] == kind):
+            widgets = [each["name"] for each in node["inputs"] if "widget" in each]
+            node["widgets_values"][widgets.index(key)] = value
+    path = folder / f"{name}.json"
+    path.write_text(json.dumps(flow), "utf-8")
+    return path
 
 
 def in_chromium(server: Server, name: str, folder: Path) -> dict:
@@ -32,8 +47,8 @@ def in_chromium(server: Server, name: str, folder: Path) -> dict:
     if subprocess.run(["node", "-e", "require('playwright-core')"], capture_output=True).returncode:
         pytest.skip("needs the npm package playwright-core (NODE_PATH names the node_modules that has it)")
     pictures = os.environ.get("DIFFILM_PICTURES") or str(folder)
-    script, workflow = Path(__file__).parent / "storyboard.js", PACK / f"workflows/{name}.json"
-    command = ["node", script, server.url, pictures, workflow, str(SHOT), PROMPT]
+    script = Path(__file__).parent / "storyboard.js"
+    command = ["node", script, server.url, pictures, on_the_canvas(name, folder), str(SHOT), PROMPT]
     done = subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=PATIENCE)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-3000:]
     return json.loads(done.stdout.splitlines()[-1])
@@ -84,7 +99,7 @@ def kept(server: Server, movie: str) -> dict[str, int]:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", MOVIES)
 def test_workflow_runs_with_the_model_that_ships(server: Server, name: str) -> None:
-    outputs = server.run(api_workflow(name), PATIENCE)
+    outputs = server.run(api_workflow(name, **STEPS), PATIENCE)
     shots = board_of(outputs)["shots"]
     (file,) = server.files(outputs)
     movie = read(file)
@@ -96,12 +111,11 @@ def test_workflow_runs_with_the_model_that_ships(server: Server, name: str) -> N
 @pytest.mark.slow
 def test_a_changed_cell_films_that_shot_alone(server: Server, tmp_path: Path) -> None:
     name = "screenplay_to_movie"
-    server.run(api_workflow(name), PATIENCE)  # kept already where the test above ran
+    server.run(api_workflow(name, **STEPS), PATIENCE)  # kept already where the test above ran
     before = kept(server, MOVIES[name])
     found = in_chromium(server, name, tmp_path)
-    assert [a["index"] for a, b in zip(found["before"]["shots"], found["after"]["shots"], strict=True) if a != b] == [
-        SHOT
-    ]
+    pairs = zip(found["before"]["shots"], found["after"]["shots"], strict=True)
+    assert [one["index"] for one, other in pairs if one != other] == [SHOT]
     after = kept(server, MOVIES[name])
     assert all(after[key] == when for key, when in before.items())  # the canvas sends the same, and finds it kept
     assert sorted(key.split("/")[0] for key in after.keys() - before.keys()) == ["latents", "shots"]
