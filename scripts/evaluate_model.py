@@ -33,10 +33,13 @@ from diffilm_core.training.sheet import contact_sheet
 
 
 @torch.no_grad()
-def film(model: VideoModel, prompts: list[str], seeds: list[int], batch: int, cfg: float, steps: int) -> Tensor:
-    """uint8 clips `(n, t, 3, h, w)`, one a prompt, each from its own seed."""
+def film(
+    model: VideoModel, prompts: list[str], seeds: list[int], batch: int, cfg: float, steps: int, frames: int = 0
+) -> Tensor:
+    """uint8 clips `(n, t, 3, h, w)`, one a prompt, each from its own seed; `frames`, 0: the model's."""
     d = model.defaults
-    cells = (model.unet.config.in_channels, d.frames, d.height // model.vae.downscale, d.width // model.vae.downscale)
+    high, wide = d.height // model.vae.downscale, d.width // model.vae.downscale
+    cells = (model.unet.config.in_channels, frames or d.frames, high, wide)
     sigmas = sigmas_for(model.schedule, steps, d.spacing)
     clips = []
     for at in tqdm(range(0, len(prompts), batch), desc="sampling"):
@@ -49,8 +52,8 @@ def film(model: VideoModel, prompts: list[str], seeds: list[int], batch: int, cf
         noise = torch.cat([initial_noise((1, *cells), seed) for seed in seeds[at : at + batch]])
         start = (noise * (1 + sigmas[0] ** 2).sqrt()).to(model.device)
         latents = SAMPLERS[d.sampler](guided, start, sigmas)
-        frames = rearrange(latents, "b c t h w -> (b t) c h w").to(next(model.vae.parameters()).dtype)
-        pixels = torch.cat([model.vae.decode(piece) for piece in frames.split(64)]).float()
+        flat = rearrange(latents, "b c t h w -> (b t) c h w").to(next(model.vae.parameters()).dtype)
+        pixels = torch.cat([model.vae.decode(piece) for piece in flat.split(64)]).float()
         pixels = ((pixels.clamp(-1, 1) + 1) * 127.5).round().byte().cpu()
         clips.append(rearrange(pixels, "(b t) c h w -> b t c h w", b=len(some)))
     return torch.cat(clips)
