@@ -9,6 +9,7 @@ from .ddim import DDIM
 from .decode import DecodeVideo
 from .describe import DescribeVideo
 from .director import DirectorPrompt, DirectorStoryboard
+from .evaluate import Evaluate
 from .image_to_video import ImageToVideo, LoadImageToVideo
 from .latent import EmptyLatent
 from .load import LoadModel
@@ -37,6 +38,7 @@ NODES: list[type[io.ComfyNode]] = [
     DirectorPrompt,
     DirectorStoryboard,
     DescribeVideo,
+    Evaluate,
     TextEncode,
     EmptyLatent,
     DDIM,

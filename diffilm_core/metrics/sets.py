@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import islice
@@ -47,31 +47,38 @@ class Cut:
 
 @dataclass(frozen=True)
 class MediaSet:
-    """Items to measure. `moving`: they are clips, else pictures; a picture is a clip of one frame."""
+    """Items to measure. `moving`: they are clips, else pictures; a picture is a clip of one frame.
+
+    streams: the clips themselves where they are in no file; then `items` are only their names.
+    """
 
     path: Path
     items: tuple[Path, ...]
     moving: bool
     cut: Cut
+    streams: tuple[FrameStream, ...] = ()
 
     @property
     def names(self) -> list[str]:
         """Each item's name within the folder, without its suffix: what pairs one set with another."""
-        if self.path not in self.items:
+        if self.path not in self.items and not self.streams:
             return [item.relative_to(self.path).with_suffix("").as_posix() for item in self.items]
         return [item.stem for item in self.items]
 
     def limited(self, count: int | None) -> MediaSet:
-        return self if count is None else replace(self, items=self.items[:count])
+        return self if count is None else replace(self, items=self.items[:count], streams=self.streams[:count])
+
+    def stream(self, index: int) -> FrameStream:
+        """A clip, whole. Raises DiffilmError for a file that cannot be read."""
+        return self.streams[index] if self.streams else _opened(self.items[index])
 
     def load(self, index: int) -> Tensor:
         """Frames `(t, h, w, 3)` in [0, 1]. Raises DiffilmError, naming the file, for what cannot be read."""
-        item = self.items[index]
         if self.moving:
-            stream = _opened(item)
+            stream = self.stream(index)
             frames = _pulled(stream, self.cut.indices(stream))
         else:
-            frames = read_picture(item)[None]
+            frames = read_picture(self.items[index])[None]
         return frames if self.cut.size is None else fitted(frames, self.cut.size)
 
     def check(self, progress: Progress | None = None) -> None:
@@ -79,7 +86,7 @@ class MediaSet:
         if not self.moving or self.cut.frames is None:
             return
         for at, item in enumerate(self.items):
-            found = len(self.cut.indices(_opened(item)))
+            found = len(self.cut.indices(self.stream(at)))
             if found < self.cut.frames:
                 rate = f" at {float(self.cut.fps):g} a second" if self.cut.fps else ""
                 raise DiffilmError(
@@ -119,11 +126,22 @@ def open_set(path: str | Path, cut: Cut | None = None) -> MediaSet:
     return MediaSet(path, _sorted(videos or pictures), bool(videos), cut or Cut())
 
 
+def of_streams(name: str, streams: Sequence[FrameStream], cut: Cut | None = None) -> MediaSet:
+    """Clips that are in no file; cut: None takes all of a single one, 16 frames of each of several. Raises DiffilmError
+    where there is none."""
+    if not streams:
+        raise DiffilmError(f"{name}: there is no clip, expected at least one")
+    items = tuple(Path(f"{name} {at + 1}") for at in range(len(streams)))
+    return MediaSet(Path(name), items, True, cut or Cut(frames=None if len(streams) == 1 else FRAMES), tuple(streams))
+
+
 def pairs(made: MediaSet, real: MediaSet) -> list[tuple[int, int]]:
-    """Which item of `made` belongs to which of `real`: those of one name; two single files belong together.
+    """Which item of `made` belongs to which of `real`: those of one name; two single files; streams in their order.
 
     Raises DiffilmError where a name of `made` has none in `real`.
     """
+    if made.streams and real.streams and len(made.items) == len(real.items):
+        return [(at, at) for at in range(len(made.items))]
     if len(made.items) == len(real.items) == 1:
         return [(0, 0)]
     there = {name: index for index, name in enumerate(real.names)}

@@ -32,6 +32,7 @@ from bodykit import (
 # isort: split
 # bodykit has made these importable
 import folder_paths
+import inside_evaluate
 import inside_story
 import torch
 from pack import nodes
@@ -389,7 +390,7 @@ def check_digest() -> None:
 
 def main() -> None:
     results: dict[str, str | None] = {}
-    for name, check in sorted({**globals(), **vars(inside_story)}.items()):
+    for name, check in sorted({**globals(), **vars(inside_story), **vars(inside_evaluate)}.items()):
         if name.startswith("check_"):
             try:
                 check()
