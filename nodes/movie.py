@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import shutil
 import tempfile
 from collections.abc import Callable
@@ -15,15 +14,13 @@ import av
 from comfy_api.latest import InputImpl, io, ui
 
 from ..diffilm_core import frames as stages
-from ..diffilm_core.frames.fit import OutOfMemory
+from ..diffilm_core.frames.fit import until_it_fits
 from ..diffilm_core.frames.write import H264
 from ..diffilm_core.movie import ShotStore
 from . import host
 from .store import open_store
 from .types import CATEGORY
 from .video import audio_of, derived_key, key_of, stream_of
-
-log = logging.getLogger(__name__)
 
 
 class WriteMovie(io.ComfyNode):
@@ -88,12 +85,7 @@ def _segment(store: ShotStore, video: Any, write: Callable[[Path], Path], crf: i
     kept = None if wanted is None else store.segment(wanted)
     if kept is not None:
         return kept
-    while True:
-        try:
-            write(unkept)
-            break
-        except OutOfMemory as error:  # the stage is at its next setting, and begins the clip anew
-            log.warning("%s", error)
+    until_it_fits(lambda: write(unkept))
     used = key()
     return unkept if used is None else store.put_segment(used, lambda path: Path(shutil.copyfile(unkept, path)))
 

@@ -31,6 +31,7 @@ def add_movie_options(movie: argparse.ArgumentParser, count: Type, rate: Type) -
     movie.add_argument("--interpolate", type=rate, metavar="N", help="frames a second of the movie (twice --fps)")
     movie.add_argument("--upscale", type=float, default=2.0, metavar="X", help="factor to the movie's size (2)")
     _add_networks(movie)
+    movie.add_argument("--memory", metavar="SIZE", help="a bound such as 4GB, which chooses batches and tiles (none)")
     movie.add_argument("--codec", default="", metavar="NAME", help="h264, hevc, av1, prores, ... (the suffix's)")
     movie.add_argument("--bits", type=count, default=0, metavar="N", help="8 or 10 bits a colour (the codec's usual)")
     movie.add_argument("--crf", type=int, metavar="N", help="quality, 0 is the best (the codec's usual)")
@@ -42,6 +43,9 @@ def add_movie_options(movie: argparse.ArgumentParser, count: Type, rate: Type) -
         help="check, and sample shots with findings again with up to N other seeds, keeping the best",
     )  # fmt: skip
     movie.add_argument("--scorer", metavar="FOLDER", help="a local CLIP folder that judges the prompts")
+    movie.add_argument(
+        "--ray", metavar="ADDRESS", help="sample shots on a Ray cluster: auto, host:port, or local (this machine)"
+    )
 
 
 def _add_networks(parser: argparse.ArgumentParser) -> None:
@@ -68,7 +72,7 @@ def movie(arguments: argparse.Namespace) -> int:
     options = {
         name: getattr(arguments, name)
         for name in ("style", "size", "frames", "fps", "steps", "seed", "interpolate", "upscale", "interpolator",
-                     "upscaler", "codec", "bits", "crf", "music", "fade", "check", "scorer")
+                     "upscaler", "codec", "bits", "crf", "music", "fade", "check", "scorer", "memory")
     }  # fmt: skip
     options["rerolls"] = arguments.reroll
     where = {"model": arguments.model, "device": arguments.device, "fresh": not arguments.resume}
@@ -83,7 +87,9 @@ def movie(arguments: argparse.Namespace) -> int:
 
             lines.extend(in_words(takes))
 
-        path = movies.make_movie(story, arguments.output, progress=progress, on_checked=checked, **where, **options)
+        path = movies.make_movie(
+            story, arguments.output, progress=progress, on_checked=checked, ray=arguments.ray, **where, **options
+        )
     for line in lines:
         say(line, error=True)
     say(str(path))

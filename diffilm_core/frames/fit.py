@@ -7,16 +7,20 @@ a shot's key. Out of memory goes down to the next stated setting; see `Fit.lower
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 
 from ..errors import DiffilmError
 
 LOG = logging.getLogger(__name__)
+T = TypeVar("T")
 TILES = (1024, 512, 256, 128)
 """Sides of the tiles that a stage goes down through, in pixels of what comes in."""
+RETRIES = 8 * (len(TILES) + 2)
+"""How often a clip is begun anew: more than eight stages in a row have settings to go down through."""
 ALLOCATOR = ("can't allocate memory", "not enough memory", "out of memory")
 
 
@@ -57,6 +61,24 @@ class Fit:
             return Fit(1, self.tile)
         tile = next((tile for tile in TILES if tile < min(side, self.tile or side)), None)
         return None if tile is None else Fit(1, tile)
+
+
+def until_it_fits(work: Callable[[], T], lowered: Callable[[], None] | None = None) -> T:
+    """What `work` returns, begun anew after each OutOfMemory, as the stage is then at its next setting.
+
+    lowered: called before that. Raises DiffilmError where it never ends, and what `work` raises.
+    """
+    for _ in range(RETRIES):
+        try:
+            return work()
+        except OutOfMemory as error:
+            LOG.warning("%s", error)
+        if lowered is not None:
+            lowered()
+    raise DiffilmError(
+        f"out of memory {RETRIES} times, begun anew each time: expected it to fit at one of the lower settings; close "
+        "other programs or make smaller frames"
+    )
 
 
 def is_out_of_memory(error: BaseException) -> bool:

@@ -69,18 +69,20 @@ def plan_memory(
     interpolator: Any = None,
     upscaler: Any = None,
     size: tuple[int, int] | None = None,
+    beside: int = 0,
 ) -> tuple[Fit, Fit]:
     """How `interpolate` and `upscale` to `size` fit into `memory`: the highest settings whose estimate stays below it.
 
     The answer depends on its arguments alone, so a film that goes on later gets the same one; put `settings()` of both
-    into its key. The stage that takes most goes down first. Raises DiffilmError where nothing fits.
+    into its key. The stage that takes most goes down first. beside: bytes that the process holds besides the stages.
+    Raises DiffilmError where nothing fits.
     """
     bound = parse_memory(memory)
     out = size or (stream.width, stream.height)
     between, larger = Fit(), Fit()
     while True:
         stages = _stages(stream, out, interpolator, between, upscaler, larger)
-        needed = film_memory(stream, stages, out)
+        needed = beside + film_memory(stream, stages, out)
         if needed <= bound:
             return between, larger
         choices = []

@@ -10,7 +10,7 @@ from einops import rearrange
 from torch import Tensor
 
 from ..errors import DiffilmError
-from .fit import LOG, Fit, OutOfMemory, free_cache, is_out_of_memory
+from .fit import LOG, TILES, Fit, OutOfMemory, free_cache, is_out_of_memory
 from .stream import FrameStream
 from .tiles import tiled
 
@@ -64,7 +64,7 @@ class Network:
 
     def _make(self, work: list[Job]) -> list[Tensor]:
         """The frames of some jobs. Out of memory before the clip's first batch is done goes down a setting."""
-        while True:
+        for _ in range(len(TILES) + 2):
             now = self.used or Fit(self.fit.batch, self.fit.tile)
             batch = now.batch or self.batch
             try:
@@ -77,6 +77,10 @@ class Network:
                 self.used = now if made else self.used
                 return made
             self._lower(now, words)
+        raise DiffilmError(
+            f"{self.name}: out of memory at {len(TILES) + 2} settings, expected to end at the smallest; close other "
+            "programs or make smaller frames"
+        )
 
     def _lower(self, now: Fit, words: str) -> None:
         """Outside of the handler, whose traceback would keep the network's tensors alive."""

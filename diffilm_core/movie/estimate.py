@@ -16,15 +16,14 @@ from ..bundle import model_files
 from ..checkpoints.verify import verify
 from ..errors import Cancelled
 from ..frames import FrameStream, decode, from_tensor, interpolate, upscale
-from ..sampling.guidance import NUMBERS_PER_POSITION, USABLE_SHARE, free_memory
+from ..sampling.guidance import USABLE_SHARE
 from ..story import Shot
+from .memory import activations, frames_at_once, memory_free, memory_needed, stated, weights_bytes
 from .production import Production
 from .render import piece_name, writer
 from .room import Room, in_words, room_needed
 from .sample import ModelSampler, SampleSettings, is_out_of_memory, window_frames
 
-SD_CHANNELS = 320
-"""Base channels of the UNets that NUMBERS_PER_POSITION was measured on; activations grow with them."""
 PROBE_FRAMES = 4
 STAGES = ("sample", "decode", "interpolate", "upscale", "write", "finish")
 """`finish` is all after the sampling, as a former run counted it."""
@@ -118,59 +117,24 @@ def checked_weights(production: Production) -> list[str]:
     return [f"{file.name}: {verify(file)}" for file in files]
 
 
-def memory_needed(production: Production) -> int:
-    """Bytes on the model's device: its weights, and the largest of a pass of the UNet and one decoded batch."""
-    model, settings = production.sampler.model, production.sampler.settings
-    frames = min(production.sampler.window, max(_frames(production, shot) for shot in production.board.shots))
-    return _weights_bytes(model) + _activations(production.sampler, settings.width, settings.height, frames)
-
-
-def _weights_bytes(model: Any) -> int:
-    parts = (model.unet, model.vae, model.text.model)
-    return sum(p.numel() * p.element_size() for part in parts for p in part.parameters())
-
-
-def _activations(sampler: ModelSampler, width: int, height: int, frames: int) -> int:
-    model = sampler.model
-    scale, itemsize = int(model.vae.downscale), next(model.unet.parameters()).element_size()
-    share = getattr(model.unet.config, "model_channels", SD_CHANNELS) / SD_CHANNELS
-    passes = 2 if sampler.guidance == "batched" else 1
-    positions = frames * (width // scale) * (height // scale)
-    unet = round(positions * NUMBERS_PER_POSITION * share * itemsize * passes)
-    channels = getattr(getattr(model.vae, "config", None), "ch", 128)
-    decoded = PROBE_FRAMES * width * height * channels * 4 * next(model.vae.parameters()).element_size()
-    return max(unet, decoded)
-
-
-def memory_free(device: torch.device) -> int | None:
-    """Bytes that are free for this process on a device; None where nobody says."""
-    if device.type != "cpu":
-        return free_memory(device)
-    try:
-        with open("/proc/meminfo", encoding="ascii") as file:
-            return next(int(line.split()[1]) * 1024 for line in file if line.startswith("MemAvailable"))
-    except (OSError, StopIteration, ValueError):
-        return None
-
-
 def advice(production: Production, free: int | None) -> list[str]:
     """Settings that fit, where these do not: a smaller size, then fewer frames at once."""
     if free is None or memory_needed(production) <= free * USABLE_SHARE:
         return []
     sampler = production.sampler
     model, settings = sampler.model, sampler.settings
-    frames = min(sampler.window, max(_frames(production, shot) for shot in production.board.shots))
-    room = free * USABLE_SHARE - _weights_bytes(model)
+    frames, batch = frames_at_once(production), production.settings.batch
+    room = free * USABLE_SHARE - weights_bytes(model)
     if room > 0:
         for eighths in range(7, 0, -1):
             width, height = (_fitting(side * eighths / 8, model.size_multiple) for side in _sides(settings))
-            if _activations(sampler, width, height, frames) <= room:
+            if activations(sampler, width, height, frames, batch) <= room:
                 return [f"--size {width}x{height} fits the {in_words(free)} that are free"]
         for count in range(frames - 1, 0, -1):
             width, height = (_fitting(side / 8, model.size_multiple) for side in _sides(settings))
-            if _activations(sampler, width, height, count) <= room:
+            if activations(sampler, width, height, count, batch) <= room:
                 return [f"--size {width}x{height} --frames {count} fits the {in_words(free)} that are free"]
-    return [f"the weights alone take {in_words(_weights_bytes(model))} of {in_words(free)}: use --device cpu"]
+    return [f"the weights alone take {in_words(weights_bytes(model))} of {in_words(free)}: use --device cpu"]
 
 
 def _sides(settings: SampleSettings) -> tuple[int, int]:
@@ -192,7 +156,7 @@ def _known(production: Production) -> dict[str, float] | None:
 def _probed(production: Production, out: Path) -> dict[str, float]:
     """Seconds per unit of each stage: one step of the sampler over one window, a few frames of the others."""
     settings, sampler = production.settings, production.sampler
-    frames = min(sampler.window, max(_frames(production, shot) for shot in production.board.shots))
+    frames = frames_at_once(production)
     shot = Shot(index=0, prompt=production.board.shots[0].prompt, duration=float(frames / sampler.settings.fps))
     rates = {"sample": _timed(lambda: _one_step(sampler, shot)) / frames}
     channels, _, height, width = production.latents_shape(shot)
@@ -202,10 +166,12 @@ def _probed(production: Production, out: Path) -> dict[str, float]:
     rates["decode"] = _timed(pictures.collect) / PROBE_FRAMES
     stage: FrameStream = from_tensor(torch.rand(PROBE_FRAMES, pictures.height, pictures.width, 3), settings.source_fps)
     if settings.fps is not None:
-        stage, rates["interpolate"] = _stage(interpolate(stage, settings.fps, model=settings.interpolator))
+        stage, rates["interpolate"] = _stage(
+            interpolate(stage, settings.fps, model=settings.interpolator, fit=settings.between)
+        )
     if settings.upscale is not None:
         first = from_tensor(stage.collect()[:PROBE_FRAMES], stage.fps)
-        stage, rates["upscale"] = _stage(upscale(first, settings.upscale, model=settings.upscaler))
+        stage, rates["upscale"] = _stage(upscale(first, settings.upscale, model=settings.upscaler, fit=settings.larger))
     with tempfile.TemporaryDirectory(dir=production.store.folder) as folder:
         name = f"probe{out.suffix}" if "%" not in out.name else f"probe/{out.name}"
         Path(folder, name).parent.mkdir(exist_ok=True)
@@ -250,7 +216,7 @@ def report(found: Estimate, production: Production, folder: Path) -> list[str]:
         + (" ..." if len(production.pieces) > 4 else ""),
         f"frames   {sampled} sampled at {settings.width}x{settings.height}, {final} in the movie at {width}x{height}, "
         f"{float(production.settings.final_fps):g} a second",
-        f"memory   {in_words(found.memory)}{free} on {found.device}",
+        f"memory   {in_words(found.memory)}{free} on {found.device}; {stated(production.settings)}",
         f"disk     {in_words(found.room.folder)} in {folder}, {in_words(found.room.movie)} the file",
         f"time     {clock(found.total)}"
         + "".join(f", {name} {clock(seconds)}" for name, seconds in found.seconds.items() if seconds >= 0.05)

@@ -15,11 +15,13 @@ from ..atomic import remove_stale
 from ..errors import DiffilmError
 from ..frames import as_fps, check_output
 from ..frames.formats import Encoding, encoding
+from ..frames.memory import parse_memory
 from ..frames.progress import Progress
 from ..story import Storyboard, read_story, split_story
 from .checks import ClipScorer
 from .finish import finishers
 from .load import loaded_model
+from .memory import under
 from .production import Production
 from .render import RenderSettings
 from .room import check_room
@@ -60,6 +62,7 @@ class Options:
     check: bool = False
     rerolls: int = 0
     scorer: str | Path | None = None
+    memory: int | str | None = None
 
     def verify(self) -> None:
         """Raises DiffilmError for a value that no model can take."""
@@ -73,6 +76,8 @@ class Options:
                 as_fps(getattr(self, name))
         if self.upscale is not None and not 0 < self.upscale <= 16:
             raise DiffilmError(f"upscale {self.upscale!r}: expected a factor above 0, at most 16; 2 is usual")
+        if self.memory is not None:
+            parse_memory(self.memory)
 
     def storyboard(self, text: str, frames: int | None, fps: Fraction | None) -> Storyboard:
         return split_story(text, style=self.style, seed=self.seed, frames=frames, fps=fps, max_shots=self.max_shots)
@@ -94,6 +99,7 @@ def make_movie(
     folder: str | os.PathLike[str] | None = None,
     fresh: bool = False,
     on_checked: Callable[[Sequence[Take]], None] | None = None,
+    ray: str | None = None,
     **options: Any,
 ) -> Path:
     """Films `story` shot by shot and writes the movie to `out` (.mp4 or any other of `frames.formats`); returns that.
@@ -106,6 +112,7 @@ def make_movie(
     folder: where finished shots are kept, `OUT-stem.diffilm` beside `out` by default. A run that was killed or
         cancelled goes on from there, inside a shot from the last saved step, and an edited story costs only the shots
         that changed. fresh: what is kept there of these very shots is made again.
+    ray: the address of a Ray cluster that samples the shots (`cluster.film_on_ray`); the rest is done here.
     progress: `progress(stage, done, total, message)` with stages "load", "sample" (steps), "render" (frames) and
         "join" (files); it may raise `Cancelled`, which leaves what is finished and no half-written file.
 
@@ -115,6 +122,7 @@ def make_movie(
         at 8 fps and makes a movie of 256x256 at 16 fps.
     interpolator: "diffilm" (the network that ships), "blend" or a weight file; upscaler: "diffilm", "bicubic" or a
         weight file. None: "blend" and "bicubic".
+    memory: a bound on the process, in bytes or such as "4GB", which chooses batches and tiles (`memory.under`).
     batch: frames decoded at once. codec, bits, crf: how the file is coded. max_shots: film only the first so many.
     music: a sound file under the whole movie, looped; fade: seconds that it takes to come and go.
     check: look at each sampled shot; rerolls: shots with findings are sampled again with up to so many other seeds,
@@ -132,6 +140,10 @@ def make_movie(
     )
     check_room(production, target)
     remove_stale(target.absolute().parent, target.stem)
+    if ray is not None:
+        from .cluster import film_on_ray
+
+        film_on_ray(production, ray, progress)
     if wanted.check or wanted.rerolls:
         scorer = None if wanted.scorer is None else ClipScorer(wanted.scorer, production.sampler.model.device)
         board, takes = best_takes(production, rerolls=wanted.rerolls, scorer=scorer)
@@ -172,6 +184,8 @@ def prepare(
     sampler = ModelSampler(loaded, settings, len(board.shots), progress)
     sampler.store = ShotStore(movie_folder(target) if folder is None else folder)
     production = Production(board, sampler, rendering, sampler.store, progress, sound=sound)
+    if options.memory is not None:
+        production = under(production, options.memory)
     if fresh:
         production.forget()
     return production, target
@@ -183,9 +197,7 @@ def _text_of(story: str | Path) -> str:
     return read_story(Path(story)) if named else str(story)
 
 
-def _render_settings(
-    options: Options, model: VideoModel, sample: SampleSettings, output: Encoding
-) -> RenderSettings:
+def _render_settings(options: Options, model: VideoModel, sample: SampleSettings, output: Encoding) -> RenderSettings:
     fps = sample.fps * 2 if options.interpolate is None else as_fps(options.interpolate)
     fps_changes, size_changes = fps != sample.fps, options.upscale not in (None, 1)
     interpolator, upscaler = finishers(

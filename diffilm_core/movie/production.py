@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -17,7 +16,7 @@ from torch import Tensor
 from .. import __version__
 from ..errors import DiffilmError
 from ..frames import FrameStream, concat
-from ..frames.fit import OutOfMemory
+from ..frames.fit import OutOfMemory, until_it_fits
 from ..frames.progress import Progress
 from ..frames.transitions import MIXES, transition
 from ..story import Shot, Storyboard
@@ -27,8 +26,6 @@ from .render import RenderSettings, render, shot_stream, shown, writer
 from .sample import ModelSampler, window_frames
 from .soundtrack import Soundtrack
 from .store import ShotStore, digest_key
-
-log = logging.getLogger(__name__)
 
 
 class Pace:
@@ -154,26 +151,20 @@ class Production:
         if self.sound is not None:
             joining["audio"] = self.sound.of(sum(piece.frames for piece in self.pieces) / self.settings.final_fps)
         with pace.of("finish", self._frames_left()):
-            while not self._finished(out, joining):
-                self._settle()
+            until_it_fits(lambda: self._finish(out, joining), self._settle)
         self.put_manifest(out, **self._pace(pace))
         return out
 
-    def _finished(self, out: Path, joining: dict[str, Any]) -> bool:
-        """Renders and joins; False where memory ran out and the settings went down."""
+    def _finish(self, out: Path, joining: dict[str, Any]) -> None:
+        """Renders and joins. Raises OutOfMemory where memory ran out and the settings went down."""
         output = self.settings.output
         labels = [shot.prompt for shot in self.board.shots]
-        try:
-            if self.joined:
-                report = self.progress
-                render(self.store, self.streams, self.pieces, labels, out, output=output, progress=report, **joining)
-            else:
-                whole = self._whole()
-                writer(whole, output, shown(self.progress, 0, whole.frames), **joining)(out)
-        except OutOfMemory as error:
-            log.warning("%s", error)
-            return False
-        return True
+        if self.joined:
+            report = self.progress
+            render(self.store, self.streams, self.pieces, labels, out, output=output, progress=report, **joining)
+        else:
+            whole = self._whole()
+            writer(whole, output, shown(self.progress, 0, whole.frames), **joining)(out)
 
     def _settle(self) -> None:
         """Shots that are finished stay as they were made; the others are planned anew with the settings of now."""

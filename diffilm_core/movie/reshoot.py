@@ -14,6 +14,7 @@ import torch
 
 from ..errors import DiffilmError
 from ..frames import check_output, read
+from ..frames.fit import Fit
 from ..frames.formats import FORMATS, encoding
 from ..frames.progress import Progress
 from ..story import Shot, Storyboard
@@ -134,7 +135,14 @@ def _render_settings(
         upscaler=networks[1],
         transition=record.transition,
         output=encoding(target, **record.output),
+        between=_fit(between),
+        larger=_fit(larger),
     )
+
+
+def _fit(stage: Mapping[str, Any] | None) -> Fit:
+    """The batch and tiles that memory allowed when the movie was made."""
+    return Fit(**(stage or {}).get("fit", {}))
 
 
 def _source(stage: Mapping[str, Any] | None, plain: str, given: str | Path | None) -> str | Path | None:

@@ -103,7 +103,7 @@ def test_what_does_not_fit_is_said_with_what_does(model: Path, tmp_path: Path, m
     production, out = prepare(STORY, tmp_path / "m.mp4", options, model=load_model(model, device="cpu"))
     assert estimates.advice(production, None) == estimates.advice(production, 10**12) == []
     needed = estimates.memory_needed(production)
-    weights = estimates._weights_bytes(production.sampler.model)
+    weights = estimates.weights_bytes(production.sampler.model)
     found = re.fullmatch(r"--size (\d+)x(\d+) fits the .* that are free", estimates.advice(production, needed)[0])
     assert found is not None
     width, height = int(found[1]), int(found[2])

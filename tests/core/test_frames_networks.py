@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from diffilm_core.errors import Cancelled, DiffilmError
 from diffilm_core.frames import Fit, FrameStream, OutOfMemory, concat, frame_hashes, from_tensor, interpolate, upscale
 from diffilm_core.frames.ahead import ahead
-from diffilm_core.frames.fit import is_out_of_memory
+from diffilm_core.frames.fit import RETRIES, is_out_of_memory, until_it_fits
 from diffilm_core.frames.memory import parse_memory, plan_memory
 from diffilm_core.frames.tiles import tiled
 
@@ -174,6 +174,22 @@ def test_below_the_last_setting_there_is_one_line() -> None:
         RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes")
     )
     assert not is_out_of_memory(RuntimeError("shape mismatch"))
+
+
+def test_beginning_anew_comes_to_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where the way down is broken and leads nowhere."""
+    monkeypatch.setattr(Fit, "lower", lambda self, batch, side: Fit(1, 128))
+    with pytest.raises(DiffilmError, match=r"larger: out of memory at \d settings, expected to end"):
+        upscale(film([2], (300, 200)), 2, model=Larger(limit=10)).collect()
+    tries = []
+
+    def work() -> None:
+        tries.append(1)
+        raise OutOfMemory("again")
+
+    with pytest.raises(DiffilmError, match=rf"out of memory {RETRIES} times") as caught:
+        until_it_fits(work)
+    assert len(tries) == RETRIES < 100 and not isinstance(caught.value, OutOfMemory)
 
 
 def test_a_bound_on_memory_chooses_batch_and_tiles_beforehand() -> None:

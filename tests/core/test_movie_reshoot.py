@@ -17,6 +17,7 @@ from diffilm_core.errors import DiffilmError
 from diffilm_core.frames import concat_files, frame_hashes, from_tensor, read, write
 from diffilm_core.movie import make_movie, read_record, reshoot
 from diffilm_core.movie.cut import cut_pieces
+from diffilm_core.movie.make import Options, prepare
 from diffilm_core.movie.pieces import Piece
 from diffilm_core.story import Shot, Storyboard
 from tests.models import tiny_model
@@ -64,6 +65,18 @@ def test_the_movie_carries_what_made_it(whole: Path, model: VideoModel) -> None:
     for shot, about in zip(BOARD.shots, record.shots, strict=True):
         assert (about["prompt"], about["seed"], about["model"]) == (shot.prompt, shot.seed, model.fingerprint)
         assert about["steps"] == 2 and about["sampler"] == "dpmpp_2m" and len(about["latents"]) == 64
+
+
+def test_a_shot_is_finished_with_the_batch_and_tiles_of_the_movie(model: VideoModel, tmp_path: Path) -> None:
+    """Those to which memory brought it, which decide the pixels."""
+    options = Options(steps=1, frames=2, interpolator="diffilm")
+    production, out = prepare("A fox sleeps in the snow. A bear walks by the river.", tmp_path / "m.mp4", options, model=model)
+    production.settings.between.batch, production.settings.between.tile = 1, 32
+    made = production.make(out)
+    again = reshoot(made, 2, model=model)
+    assert read_record(again).shots == read_record(made).shots
+    assert read_record(again).stages["interpolate"]["fit"] == {"batch": 1, "tile": 32}
+    assert hashes(again) == hashes(made)
 
 
 @pytest.mark.parametrize("shot", [1, 3])
