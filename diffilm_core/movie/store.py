@@ -91,7 +91,7 @@ class ShotStore:
     def put_latents(self, key: str, latents: Tensor, about: Mapping[str, str] | None = None) -> None:
         """Stores a clip's latents, in place of its state; `about` are texts for people who look into the file."""
         _write(self.latents_path(key), key, {"latents": latents}, about)
-        self.state_path(key).unlink(missing_ok=True)
+        _remove(self.state_path(key))
 
     def state_path(self, key: str) -> Path:
         return self._latents / f"{key[:KEY_LENGTH]}.part.safetensors"
@@ -128,7 +128,7 @@ class ShotStore:
     ) -> Path:
         """Has `write(path)` write the finished shot, then records it."""
         path = self.segment_path(key, suffix)
-        path.with_suffix(".json").unlink(missing_ok=True)
+        _remove(path.with_suffix(".json"))
         write(path)
         _write_json(path.with_suffix(".json"), {**(about or {}), "key": key, "sha256": file_digest(path)})
         return path
@@ -137,7 +137,7 @@ class ShotStore:
         """Removes what is stored under `key`: a clip, its state, a finished shot."""
         record = self.segment_path(key, ".json")
         for path in (record, *self._shots.glob(f"{record.stem}.*"), self.latents_path(key), self.state_path(key)):
-            path.unlink(missing_ok=True)
+            _remove(path)
 
     def manifest(self) -> dict[str, Any]:
         """What the last run wrote with `put_manifest`; empty where there is none or it is damaged."""
@@ -187,6 +187,16 @@ def _read(path: Path, key: str, take: Callable[[dict[str, Tensor]], Any]) -> Any
 def _write(path: Path, key: str, tensors: Mapping[str, Tensor], about: Mapping[str, str] | None = None) -> None:
     tensors = {name: tensor.detach().to("cpu").contiguous() for name, tensor in tensors.items()}
     write_tensors(path, tensors, {"format": "pt", **(about or {}), "key": key, "sha256": _digest(tensors)})
+
+
+def _remove(path: Path) -> None:
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise DiffilmError(
+            f"cannot remove {path} ({error.strerror or error}): expected a writable folder with room; choose another "
+            "output"
+        ) from error
 
 
 def _discard(path: Path, reason: Exception) -> None:

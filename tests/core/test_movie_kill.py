@@ -17,7 +17,8 @@ import pytest
 
 from diffilm_core.errors import DiffilmError
 from diffilm_core.frames import frame_hashes, read
-from diffilm_core.movie import make_movie
+from diffilm_core.movie import ShotStore, make_movie, read_record
+from diffilm_core.movie.store import KEY_LENGTH
 from tests.models import tiny_model
 
 ROOT = Path(__file__).parents[2]
@@ -129,3 +130,44 @@ def test_damage_costs_what_it_hit(model: Path, tmp_path: Path, caplog: pytest.Lo
         segment.name, segment.with_suffix(".json").name, "manifest.json",
     }  # fmt: skip
     assert after[segment.name][0] == before[segment.name][0]  # made again, byte for byte
+
+
+def test_damaged_latents_cost_their_shot_alone(model: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """They are needed where the shot's file is gone; the other shot is neither sampled nor written again."""
+    out = make_movie(STORY, tmp_path / "m.mp4", model=model, **PLAIN)
+    wanted, folder, record = frame_hashes(read(out)), tmp_path / "m.diffilm", read_record(out)
+    store, before = ShotStore(folder), parts(folder)
+    latents = store.latents_path(record.shots[1]["latents"])
+    whole = latents.read_bytes()
+    latents.write_bytes(whole[:-3] + bytes([whole[-3] ^ 1]) + whole[-2:])
+    store.segment_path(record.pieces[1].key).unlink()
+    assert frame_hashes(read(make_movie(STORY, out, model=model, **PLAIN))) == wanted
+    named = [message for message in caplog.messages if "is damaged and is made again" in message]
+    assert len(named) == 1 and str(latents) in named[0]
+    assert latents.read_bytes()[-64:] == whole[-64:]  # behind the header, whose entries come in any order
+    kept = {name for name, part in parts(folder).items() if before.get(name) == part}
+    first = record.pieces[0].key[:KEY_LENGTH]
+    assert {f"{first}.mp4", f"{first}.json", store.latents_path(record.shots[0]["latents"]).name} <= kept
+
+
+def test_a_folder_that_is_lost_in_the_middle_is_named(model: Path, tmp_path: Path) -> None:
+    """A file stands where the shots' folder was when the second shot is begun: no right to write, for root as well."""
+    shots, away = tmp_path / "m.diffilm" / "shots", tmp_path / "m.diffilm" / "away"
+
+    def lose(stage: str, done: int, total: int, _: str) -> None:
+        if stage == "render" and done == total // 2 and shots.is_dir() and len(list(shots.glob("*.json"))) == 1:
+            shots.rename(away)
+            shots.touch()
+
+    with pytest.raises(DiffilmError, match=r"shots.*expected a writable folder with room") as caught:
+        make_movie(STORY, tmp_path / "m.mp4", model=model, progress=lose, **PLAIN)
+    assert "\n" not in str(caught.value) and not (tmp_path / "m.mp4").exists()
+    with pytest.raises(DiffilmError, match=r"cannot make the movie's folder .* \(File exists\)"):
+        make_movie(STORY, tmp_path / "m.mp4", model=model, **PLAIN)
+    shots.unlink()
+    away.rename(shots)
+    before = parts(tmp_path / "m.diffilm")
+    out = make_movie(STORY, tmp_path / "m.mp4", model=model, **PLAIN)
+    after = parts(tmp_path / "m.diffilm")
+    assert len(before) == 5 and all(after[name] == kept for name, kept in before.items() if name != "manifest.json")
+    assert read(out).frames == 8

@@ -70,7 +70,8 @@ def test_the_movie_carries_what_made_it(whole: Path, model: VideoModel) -> None:
 def test_a_shot_is_finished_with_the_batch_and_tiles_of_the_movie(model: VideoModel, tmp_path: Path) -> None:
     """Those to which memory brought it, which decide the pixels."""
     options = Options(steps=1, frames=2, interpolator="diffilm")
-    production, out = prepare("A fox sleeps in the snow. A bear walks by the river.", tmp_path / "m.mp4", options, model=model)
+    story = "A fox sleeps in the snow. A bear walks by the river."
+    production, out = prepare(story, tmp_path / "m.mp4", options, model=model)
     production.settings.between.batch, production.settings.between.tile = 1, 32
     made = production.make(out)
     again = reshoot(made, 2, model=model)
