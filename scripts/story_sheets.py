@@ -40,13 +40,20 @@ def main() -> None:
     parser.add_argument("-o", "--out", type=Path, default=Path("docs/story-sheets"))
     parser.add_argument("--movies", type=Path, default=Path(".runs/stories"))
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--steps", type=int, help="sampling steps (the model's)")
     parser.add_argument("--frames", type=int, default=2, help="frames of each shot on the sheet (2)")
     parser.add_argument("--columns", type=int, default=2)
     arguments = parser.parse_args()
     for folder in (arguments.out, arguments.movies):
         folder.mkdir(parents=True, exist_ok=True)
     for story in tqdm(arguments.stories, desc="films"):
-        movie = make_movie(story, arguments.movies / f"{story.stem}.mp4", seed=arguments.seed, upscale=1.5)
+        movie = make_movie(
+            story,
+            arguments.movies / f"{story.stem}.mp4",
+            seed=arguments.seed,
+            steps=arguments.steps,
+            upscale=1.5,
+        )
         strips, sentences = shots_of(movie, arguments.frames)
         contact_sheet(strips, arguments.out / f"{story.stem}.jpg", columns=arguments.columns, labels=sentences, lines=2)
 

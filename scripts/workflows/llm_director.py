@@ -71,20 +71,20 @@ def describe() -> Workflow:
             "answer": Node(
                 "PrimitiveStringMultiline", {"value": ANSWER}, (520, 280), (360, 620), "An example of an answer"
             ),
-            "directed": Node("DiffilmDirectorStoryboard", directed, (940, 90), (520, 520)),
-            "film": Node("DiffilmFilmStoryboard", film, (1540, 90), (340, 420)),
+            "directed": Node("DiffilmDirectorStoryboard", directed, (940, 90), (640, 620)),
+            "film": Node("DiffilmFilmStoryboard", film, (1660, 90), (340, 420)),
             "decode": Node(
                 "DiffilmDecodeVideo", {"vae": ("load", 2), "latent": ("film", 0), "fps": 8.0, "batch": 4},
-                (1540, 570), (340, 110),
+                (1660, 570), (340, 110),
             ),
-            **finish(("decode", 0), 1960, 90, movie),
+            **finish(("decode", 0), 2080, 90, movie),
         },
         [
             ("1. Story", "story", (20, 20, 440, 900)),
             ("2. Ask", "model", (500, 20, 400, 900)),
-            ("3. Direct", "story", (920, 20, 560, 900)),
-            ("4. Film", "film", (1520, 20, 380, 900)),
-            ("5. Finish", "finish", (1940, 20, 790, 900)),
+            ("3. Direct", "story", (920, 20, 680, 900)),
+            ("4. Film", "film", (1640, 20, 380, 900)),
+            ("5. Finish", "finish", (2060, 20, 790, 900)),
         ],
         NOTE,
         (40, 990, 860, 230),

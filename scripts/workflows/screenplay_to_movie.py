@@ -36,7 +36,7 @@ lines show is filmed. `shots` reads a list of shots with --- or blank lines betw
 
 def describe() -> Workflow:
     movie = "diffilm/screenplay"
-    split = splitter((40, 280), (400, 620))
+    split = splitter((40, 280), (640, 620))
     split.inputs |= {"story": SCRIPT, "read_as": "fountain"}
     film = {
         "model": ("load", 0), "clip": ("load", 1), "storyboard": ("split", 0), "movie": movie, "width": 128,
@@ -48,17 +48,17 @@ def describe() -> Workflow:
         {
             "load": load((40, 90)),
             "split": split,
-            "film": Node("DiffilmFilmStoryboard", film, (520, 90), (340, 420)),
+            "film": Node("DiffilmFilmStoryboard", film, (760, 90), (340, 420)),
             "decode": Node(
                 "DiffilmDecodeVideo", {"vae": ("load", 2), "latent": ("film", 0), "fps": 8.0, "batch": 4},
-                (520, 570), (340, 110),
+                (760, 570), (340, 110),
             ),
-            **finish(("decode", 0), 940, 90, movie),
+            **finish(("decode", 0), 1180, 90, movie),
         },
         [
-            ("1. Screenplay", "story", (20, 20, 440, 900)),
-            ("2. Film every shot", "film", (500, 20, 380, 900)),
-            ("3. Finish", "finish", (920, 20, 790, 900)),
+            ("1. Screenplay", "story", (20, 20, 680, 900)),
+            ("2. Film every shot", "film", (740, 20, 380, 900)),
+            ("3. Finish", "finish", (1160, 20, 790, 900)),
         ],
         NOTE,
         (40, 990, 820, 170),

@@ -28,19 +28,19 @@ def describe() -> Workflow:
         "story_to_movie",
         {
             "load": load((40, 90)),
-            "split": splitter((40, 280), (400, 400)),
-            "film": Node("DiffilmFilmStoryboard", film, (520, 90), (340, 420)),
+            "split": splitter((40, 280), (640, 620)),
+            "film": Node("DiffilmFilmStoryboard", film, (760, 90), (340, 420)),
             "decode": Node(
                 "DiffilmDecodeVideo", {"vae": ("load", 2), "latent": ("film", 0), "fps": 8.0, "batch": 4},
-                (520, 570), (340, 110),
+                (760, 570), (340, 110),
             ),
-            **finish(("decode", 0), 940, 90, movie),
+            **finish(("decode", 0), 1180, 90, movie),
         },
         [
-            ("1. Story", "story", (20, 20, 440, 690)),
-            ("2. Film every shot", "film", (500, 20, 380, 690)),
-            ("3. Finish", "finish", (920, 20, 790, 690)),
+            ("1. Story", "story", (20, 20, 680, 900)),
+            ("2. Film every shot", "film", (740, 20, 380, 900)),
+            ("3. Finish", "finish", (1160, 20, 790, 900)),
         ],
         NOTE,
-        (40, 780, 820, 170),
+        (40, 990, 820, 170),
     )  # fmt: skip

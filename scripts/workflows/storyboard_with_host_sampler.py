@@ -28,26 +28,26 @@ def describe() -> Workflow:
         "storyboard_with_host_sampler",
         {
             "load": load((40, 90)),
-            "split": splitter((40, 280), (400, 400)),
+            "split": splitter((40, 280), (640, 620)),
             "positive": Node(
-                "CLIPTextEncode", {"clip": ("load", 1), "text": ("split", 1)}, (520, 90), (330, 120), "What to show"
+                "CLIPTextEncode", {"clip": ("load", 1), "text": ("split", 1)}, (760, 90), (330, 120), "What to show"
             ),
             "negative": Node(
-                "CLIPTextEncode", {"clip": ("load", 1), "text": ("split", 2)}, (520, 270), (330, 120), "What to avoid"
+                "CLIPTextEncode", {"clip": ("load", 1), "text": ("split", 2)}, (760, 270), (330, 120), "What to avoid"
             ),
-            "empty": Node("DiffilmEmptyLatent", empty, (520, 450), (330, 130)),
-            "sample": Node("KSampler", sampler, (900, 90), (330, 480)),
+            "empty": Node("DiffilmEmptyLatent", empty, (760, 450), (330, 130)),
+            "sample": Node("KSampler", sampler, (1140, 90), (330, 480)),
             "decode": Node(
                 "DiffilmDecodeVideo", {"vae": ("load", 2), "latent": ("sample", 0), "fps": 8.0, "batch": 4},
-                (900, 620), (330, 110),
+                (1140, 620), (330, 110),
             ),
-            **finish(("decode", 0), 1310, 90, "diffilm/storyboard"),
+            **finish(("decode", 0), 1550, 90, "diffilm/storyboard"),
         },
         [
-            ("1. Story and model", "story", (20, 20, 440, 740)),
-            ("2. Once a shot, with ComfyUI's own nodes", "film", (500, 20, 750, 740)),
-            ("3. Finish", "finish", (1290, 20, 790, 740)),
+            ("1. Story and model", "story", (20, 20, 680, 900)),
+            ("2. Once a shot, with ComfyUI's own nodes", "film", (740, 20, 750, 900)),
+            ("3. Finish", "finish", (1530, 20, 790, 900)),
         ],
         NOTE,
-        (40, 830, 1190, 220),
+        (40, 990, 1190, 220),
     )  # fmt: skip
