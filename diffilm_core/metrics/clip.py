@@ -11,6 +11,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -28,13 +29,16 @@ class Clip:
 
         folder = Path(folder)
         if not is_clip(folder):
-            raise DiffilmError(f"{folder} holds no CLIP: give a folder of transformers (config.json of a CLIPModel, "
-                               "model.safetensors, tokenizer)")  # fmt: skip
+            raise DiffilmError(
+                f"CLIP folder {folder}: expected a folder with a CLIP model as transformers saves it (config.json, "
+                "weights, tokenizer)"
+            )
         try:
-            model: Any = CLIPModel.from_pretrained(folder, local_files_only=True, use_safetensors=True)
+            model: Any = CLIPModel.from_pretrained(folder, local_files_only=True)
             self.tokenizer: Any = AutoTokenizer.from_pretrained(folder, local_files_only=True)
         except (OSError, ValueError, KeyError, RuntimeError) as error:
-            raise DiffilmError(f"{folder}: its CLIP cannot be loaded ({str(error).splitlines()[0]})") from error
+            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+            raise DiffilmError(f"CLIP folder {folder}: it cannot be loaded ({reason}); get it again") from error
         self.model = model.eval().requires_grad_(False).to(device)
         config = self.model.config
         self.side, self.length = config.vision_config.image_size, config.text_config.max_position_embeddings
@@ -43,16 +47,24 @@ class Clip:
 
     @torch.inference_mode()
     def frames(self, frames: Tensor) -> Tensor:
-        """Frames `(t, h, w, 3)` in [0, 1] to `(t, d)`: the shorter side scaled (bicubic), the middle cut."""
-        x = frames.permute(0, 3, 1, 2).to(self.model.device, torch.float32)
-        scale = self.side / min(x.shape[2:])
-        size = [max(self.side, int(side * scale)) for side in x.shape[2:]]
-        x = F.interpolate(x, size, mode="bicubic", antialias=True).clamp(0, 1) if size != list(x.shape[2:]) else x
-        top, left = (size[0] - self.side) // 2, (size[1] - self.side) // 2
-        x = x[:, :, top : top + self.side, left : left + self.side]
+        """Frames `(t, h, w, 3)` in [0, 1] to `(t, d)`: the shorter side scaled by PIL's bicubic, as by CLIP's own
+        processor, and the middle cut."""
+        x = torch.stack([self._prepared(frame) for frame in frames]).to(self.model.device)
         x = (x - x.new_tensor(self.mean)[:, None, None]) / x.new_tensor(self.std)[:, None, None]
         seen = self.model.vision_model(pixel_values=x).pooler_output
         return F.normalize(self.model.visual_projection(seen), dim=-1)
+
+    def _prepared(self, frame: Tensor) -> Tensor:
+        """`(3, side, side)` in [0, 1]."""
+        from PIL import Image
+
+        image = Image.fromarray((frame.clamp(0, 1) * 255).round().byte().cpu().numpy())
+        short = min(image.size)
+        wide, high = (int(self.side * side / short) for side in image.size)
+        left, top = (wide - self.side) // 2, (high - self.side) // 2
+        scaled = image.resize((wide, high), Image.Resampling.BICUBIC)
+        middle = scaled.crop((left, top, left + self.side, top + self.side))
+        return torch.from_numpy(np.array(middle)).permute(2, 0, 1).float() / 255
 
     @torch.inference_mode()
     def texts(self, texts: list[str]) -> Tensor:

@@ -11,8 +11,8 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from ..errors import DiffilmError
 from ..frames import FrameStream
+from ..metrics.clip import Clip
 
 BLACK_MEAN, BLACK_PEAK = 0.03, 0.10
 """A black frame: mean luma, and what 99 of 100 pixels stay under. A night with a moon or a lit window has brighter."""
@@ -209,21 +209,7 @@ class ClipScorer:
     """
 
     def __init__(self, folder: str | Path, device: torch.device | str = "cpu") -> None:
-        from transformers import CLIPModel, CLIPProcessor
+        self.clip, self.name = Clip(folder, device), Path(folder).name
 
-        self.folder = Path(folder)
-        if not (self.folder / "config.json").is_file():
-            raise DiffilmError(f"scorer {folder}: expected a folder with a CLIP model (config.json and its weights)")
-        try:
-            self.model = CLIPModel.from_pretrained(str(self.folder), local_files_only=True).eval().to(device)
-            self.processor = CLIPProcessor.from_pretrained(str(self.folder), local_files_only=True)
-        except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
-            raise DiffilmError(f"scorer {folder} cannot be read as CLIP ({' '.join(str(error).split())})") from error
-        self.device, self.name = device, self.folder.name
-
-    @torch.inference_mode()
     def score(self, prompt: str, frames: Tensor) -> float:
-        pictures = [(frame.clamp(0, 1) * 255).round().to(torch.uint8).numpy() for frame in frames]
-        inputs = self.processor(text=[prompt], images=pictures, return_tensors="pt", padding=True, truncation=True)
-        found = self.model(**inputs.to(self.device))
-        return float((found.image_embeds @ found.text_embeds.T).mean())
+        return self.clip.similarity(frames, prompt)

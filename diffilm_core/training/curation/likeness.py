@@ -10,16 +10,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ...errors import DiffilmError
-from ...sampling.image_to_video import CLIP_MEAN, CLIP_STD
+from ...metrics.clip import Clip
 
 PROMPTS = ("Good photo.", "Bad photo.")
 
@@ -28,54 +26,24 @@ class Likeness:
     """`Likeness(folder).embed(frames)` are unit vectors; `aesthetic` and `match` score them."""
 
     def __init__(self, folder: str | Path, head: str | Path = "") -> None:
-        from transformers import AutoTokenizer, CLIPModel
-
-        try:
-            self.model: Any = CLIPModel.from_pretrained(folder, local_files_only=True).eval()
-            self.tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-        except (OSError, ValueError, KeyError, RuntimeError) as error:
-            raise DiffilmError(
-                f"CLIP folder {folder}: it cannot be loaded ({_first_line(error)}), expected config.json, weights and "
-                "tokenizer as transformers saves them"
-            ) from error
-        self.size = int(self.model.config.vision_config.image_size)
-        self.head = read_head(head, int(self.model.config.projection_dim)) if head else None
+        self.clip = Clip(folder)
+        self.head = read_head(head, int(self.clip.model.config.projection_dim)) if head else None
         self.poles = self.words(PROMPTS)
 
-    @torch.no_grad()
     def embed(self, frames: Sequence[NDArray[np.uint8]]) -> Tensor:
         """RGB frames `(h, w, 3)` to `(n, d)`: the middle square, reduced bicubically, as CLIP was trained."""
-        pixels = torch.stack([self._prepared(frame) for frame in frames])
-        hidden = self.model.vision_model(pixel_values=pixels).pooler_output
-        return F.normalize(self.model.visual_projection(hidden), dim=-1)
+        return torch.cat([self.clip.frames(torch.from_numpy(np.array(each))[None].float() / 255) for each in frames])
 
-    def _prepared(self, frame: NDArray[np.uint8]) -> Tensor:
-        pixels = torch.from_numpy(np.ascontiguousarray(frame)).permute(2, 0, 1)[None].float()
-        height, width = frame.shape[:2]
-        short = min(height, width)
-        size = self.size * height // short, self.size * width // short
-        pixels = F.interpolate(pixels, size, mode="bicubic", antialias=True)[0].round().clamp(0, 255) / 255
-        top, left = (size[0] - self.size) // 2, (size[1] - self.size) // 2
-        square = pixels[:, top : top + self.size, left : left + self.size]
-        mean, std = (torch.tensor(each)[:, None, None] for each in (CLIP_MEAN, CLIP_STD))
-        return (square - mean) / std
-
-    @torch.no_grad()
     def words(self, texts: Sequence[str]) -> Tensor:
         """Texts to unit vectors `(n, d)`; what is beyond CLIP's window is cut off."""
-        window = int(self.model.config.text_config.max_position_embeddings)
-        tokens = self.tokenizer(list(texts), padding=True, truncation=True, max_length=window, return_tensors="pt")
-        hidden = self.model.text_model(
-            input_ids=tokens["input_ids"], attention_mask=tokens["attention_mask"]
-        ).pooler_output
-        return F.normalize(self.model.text_projection(hidden), dim=-1)
+        return self.clip.texts(list(texts))
 
     @torch.no_grad()
     def aesthetic(self, embedded: Tensor) -> float:
         """The mean over frames `(n, d)`."""
         if self.head is not None:
             return float(self.head(embedded).mean())
-        scale = float(self.model.logit_scale.exp())
+        scale = float(self.clip.model.logit_scale.exp())
         return float((scale * embedded @ self.poles.T).softmax(-1)[:, 0].mean())
 
     def match(self, embedded: Tensor, caption: str) -> float:
