@@ -131,7 +131,7 @@ class Collector:
         if self.wanted & {"fid", "is"} and self.networks.inception is not None:
             network, how = self.networks.inception, self.options.resize
             parts = [picture_features(network, part, resize=how) for part in frames.split(BATCH)]
-            found.pictures.append(torch.cat(parts))
+            found.pictures.append(torch.cat(parts).float())  # as they were computed; half the memory
 
     def _flush(self, found: Measured) -> None:
         if self.waiting and self.networks.i3d is not None:
