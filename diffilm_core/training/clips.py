@@ -65,14 +65,14 @@ def _centred(frames: NDArray[np.uint8]) -> NDArray[np.float32]:
     return flat - flat.mean(1, keepdims=True)
 
 
-def matching(frames: NDArray[np.uint8], film: NDArray[np.uint8], same: float = SAME) -> list[Range]:
-    """The ranges of the film that an excerpt shows: a correlation above `same`, with 2 s around each frame found.
+def matching(frames: NDArray[np.uint8], film: NDArray[np.uint8], margin: int = MARGIN) -> list[Range]:
+    """The ranges of the film that an excerpt shows: a correlation above SAME, with `margin` frames around each found.
 
     A picture with next to nothing in it (black, a plain title) would match any other and is left out of the search.
     """
     told = _centred(frames).std(1) > 8
-    hit = (likeness(frames[told], film) > same).any(0) if told.any() else np.zeros(len(film), bool)
-    return _ranges(np.flatnonzero(hit), MARGIN, len(film))
+    hit = (likeness(frames[told], film) > SAME).any(0) if told.any() else np.zeros(len(film), bool)
+    return _ranges(np.flatnonzero(hit), margin, len(film))
 
 
 def _ranges(at: NDArray[np.int64], margin: int, length: int) -> list[Range]:
@@ -86,12 +86,15 @@ def _ranges(at: NDArray[np.int64], margin: int, length: int) -> list[Range]:
     return out
 
 
-def held_out_ranges(film: NDArray[np.uint8], fps: float, excerpts: Sequence[NDArray[np.uint8]]) -> list[Range]:
-    """Frames of the film kept from all training: minutes 4 to 6 and what the excerpts show, with 2 s around each."""
+def held_out_ranges(
+    film: NDArray[np.uint8], fps: float, excerpts: Sequence[NDArray[np.uint8]], margin: int = MARGIN
+) -> list[Range]:
+    """Frames of the film kept from all training: minutes 4 to 6 and what the excerpts show, with `margin` (2 s) around
+    each; 0 gives the frames that must not be learned from themselves."""
     start, end = (round(minute * 60 * fps) for minute in HELD_MINUTES)
-    held = {index for first, last in [(start - MARGIN, end + MARGIN)] for index in range(max(0, first), last)}
+    held = {index for first, last in [(start - margin, end + margin)] for index in range(max(0, first), last)}
     for excerpt in excerpts:
-        held |= {index for first, last in matching(excerpt, film) for index in range(first, last)}
+        held |= {index for first, last in matching(excerpt, film, margin) for index in range(first, last)}
     return _ranges(np.array(sorted(held & set(range(len(film)))), np.int64), 0, len(film))
 
 
@@ -223,20 +226,46 @@ def overlaps(rows: NDArray[np.void], held: Sequence[Range]) -> list[int]:
 
 def closest(
     rows: NDArray[np.void], pixels: NDArray[np.uint8], held: NDArray[np.uint8], width: int
-) -> NDArray[np.float32]:
-    """How near each septuplet's middle picture comes to the same place of any held-out frame, in 8-bit levels, (n,).
+) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.float64]]:
+    """How near each septuplet comes to the same place of any held-out frame: (levels, which, contrast), each (n, 7).
 
-    `held` holds thumbnails of the held-out frames of the same film (of `width` pixels across).
+    levels: the root mean square difference of each picture in 8-bit levels, the means taken off; contrast: what it
+    would be from a flat picture. One that shows the held-out frame differs by a small part of its contrast. `held`
+    holds thumbnails of the held-out frames of the same film (of `width` pixels across), `which` counts in it. Whole
+    numbers in float64: nothing is rounded.
     """
+    near, contrast = np.empty((2, len(rows), LENGTH))
+    which = np.empty((len(rows), LENGTH), np.int64)
+    lefts, tops = (rows[name] * THUMB_WIDTH // width for name in ("x", "y"))
+    spots = np.stack([rows["scale"], tops], 1)
+    for scale, top in np.unique(spots, axis=0).tolist():  # one product of matrices for the crops of a band of lines
+        side = SIDE * scale * THUMB_WIDTH // width
+        band = held[:, top : top + side].astype(np.float64)
+        sums, squares = (_window_sums(each.sum(1), side) for each in (band, band * band))
+        flat = band.reshape(len(band), -1)
+        rest = np.flatnonzero((spots == (scale, top)).all(1))
+        for at in np.split(rest, range(8, len(rest), 8)):
+            mine = np.zeros((len(at), LENGTH, side, THUMB_WIDTH))
+            for j, i in enumerate(at):
+                mine[j, :, :, lefts[i] : lefts[i] + side] = [_small(each, side) for each in pixels[i]]
+            both = (mine.reshape(-1, flat.shape[1]) @ flat.T).reshape(len(at), LENGTH, -1)
+            total, square = (each.sum((2, 3))[..., None] for each in (mine, mine * mine))
+            theirs, squared = (each[:, lefts[at]].T[:, None] for each in (sums, squares))
+            apart = (square - 2 * both + squared) / side**2 - ((total - theirs) / side**2) ** 2
+            which[at], near[at] = apart.argmin(2), np.sqrt(apart.min(2).clip(min=0))
+            contrast[at] = np.sqrt(square / side**2 - (total / side**2) ** 2)[..., 0]
+    return near, which, contrast
+
+
+def _small(picture: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
+    """An RGB picture, grey and reduced to side x side."""
     import cv2
 
-    out = np.empty(len(rows), np.float32)
-    for i, row in enumerate(rows):
-        side = SIDE * int(row["scale"]) * THUMB_WIDTH // width
-        left, top = int(row["x"]) * THUMB_WIDTH // width, int(row["y"]) * THUMB_WIDTH // width
-        grey = cv2.cvtColor(np.asarray(pixels[i, LENGTH // 2]), cv2.COLOR_RGB2GRAY)
-        mine = cv2.resize(grey, (side, side), interpolation=cv2.INTER_AREA).astype(np.float32)
-        theirs = held[:, top : top + side, left : left + side].astype(np.float32)
-        mine, theirs = mine - mine.mean(), theirs - theirs.mean((1, 2), keepdims=True)
-        out[i] = np.sqrt(((theirs - mine) ** 2).mean((1, 2))).min()
-    return out
+    grey = cv2.cvtColor(np.asarray(picture), cv2.COLOR_RGB2GRAY)
+    return cv2.resize(grey, (side, side), interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
+
+
+def _window_sums(lines: NDArray[np.float64], side: int) -> NDArray[np.float64]:
+    """The sum of every `side` neighbours along a line, (n, w) to (n, w - side + 1)."""
+    whole = np.pad(lines.cumsum(1), ((0, 0), (1, 0)))
+    return whole[:, side:] - whole[:, :-side]

@@ -79,9 +79,32 @@ def test_a_leak_is_caught_by_its_place_and_by_its_pixels() -> None:
         y, x = row["y"] // 8, row["x"] // 8
         crop = cv2.resize(whole[row["frame"] + LENGTH // 2][y : y + 32, x : x + 32], (256, 256))
         pixels[i] = crop[..., None]
-    near = closest(rows, pixels, whole[120:140], 1280)
-    assert near[2] < 3
-    assert near[:2].min() > 10
+    near, which, contrast = closest(rows, pixels, whole[120:140], 1280)
+    assert near.shape == which.shape == contrast.shape == (3, LENGTH)
+    assert near[2].max() < 3 and (near / contrast)[2].max() < 0.1
+    assert set(which[2].tolist()) == {3}  # every picture of it is the film's frame 123
+    assert near[:2].min() > 10 and (near / contrast)[:2].min() > 0.5
+
+
+@pytest.mark.parametrize("scale", [1, 2])
+def test_how_near_a_picture_comes_is_the_plain_difference(scale: int) -> None:
+    whole, rng, side = film(), np.random.default_rng(3), 32 * scale
+    rows = np.zeros(6, ROW)
+    rows["scale"], rows["x"], rows["y"] = scale, rng.integers(0, 97, 6) * 8, rng.integers(0, 27, 6) // 9 * 72
+    pixels = rng.integers(0, 255, (6, LENGTH, 256, 256, 3), np.uint8)
+    near, which, contrast = closest(rows, pixels, whole, 1280)
+    for i, row in enumerate(rows):
+        top, left = row["y"] // 8, row["x"] // 8
+        theirs = whole[:, top : top + side, left : left + side].astype(np.float64)
+        for k in range(LENGTH):
+            grey = cv2.cvtColor(pixels[i, k], cv2.COLOR_RGB2GRAY)
+            apart = theirs - cv2.resize(grey, (side, side), interpolation=cv2.INTER_AREA)
+            plain = apart.std((1, 2))
+            small = cv2.resize(grey, (side, side), interpolation=cv2.INTER_AREA)
+            assert which[i, k] == plain.argmin() and contrast[i, k] == pytest.approx(
+                small.astype(float).std(), abs=1e-9
+            )
+            assert near[i, k] == pytest.approx(plain.min(), abs=1e-9)
 
 
 def test_crops_are_where_there_is_motion() -> None:
