@@ -108,11 +108,12 @@ def shots(film: NDArray[np.uint8]) -> NDArray[np.int64]:
 
 
 def windows(film: NDArray[np.uint8], held: Sequence[Range]) -> list[tuple[int, int]]:
-    """(first frame, shot) of every window of 7 frames inside one shot and outside the held-out ranges, end to end."""
+    """(first frame, shot) of every window of 7 frames inside one shot, end to end. A shot that reaches into a held-out
+    range is left out whole: its other frames may show the same picture."""
     shot = shots(film)
     free = np.ones(len(film), bool)
     for first, last in held:
-        free[first:last] = False
+        free[np.isin(shot, shot[first:last])] = False
     out, at = [], 0
     while at + LENGTH <= len(film):
         span = slice(at, at + LENGTH)
