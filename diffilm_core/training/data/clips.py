@@ -31,6 +31,7 @@ from ...frames.progress import Progress
 from ...frames.read import read_window
 
 log = logging.getLogger(__name__)
+CURATED = "shots.parquet"
 SUFFIXES = (".mp4", ".mov", ".mkv", ".webm", ".avi", ".m4v", ".gif", ".webp")
 
 
@@ -56,12 +57,18 @@ def index_clips(
 ) -> list[ClipFile]:
     """The videos in a folder and those below it, with their cuts; a file that cannot be read is named and left out.
 
+    A data set of `diffilm curate` gives the shots that it kept.
+
     index: a JSON file of what was found, for the next time; files that changed are read again. `progress("clips", files
     done, files, name)`. Raises DiffilmError where the folder is missing or holds no video that can be read.
     """
     root = Path(folder)
     if not root.is_dir():
         raise DiffilmError(f"clips folder {root}: no such folder, expected one with videos; check the name")
+    if (root / CURATED).is_file():
+        from .curated import curated_clips
+
+        return curated_clips(root)
     paths = sorted(path for path in root.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
     known = _known(Path(index)) if index is not None else {}
     files: list[ClipFile] = []
@@ -153,15 +160,16 @@ class Clips(Dataset[tuple[Tensor, float]]):
         stride = min(most, self._stride(file, rng.uniform(*self.fps)))
         start = int(rng.integers(first, end - (self.frames - 1) * stride))
         pixels = read_window(file.path, start, self.frames, stride)
-        return self._fitted(pixels, rng), file.fps / stride
+        pixels = fitted(pixels, self.size, rng)
+        return pixels.flip(2) if rng.random() < 0.5 else pixels, file.fps / stride
 
-    def _fitted(self, pixels: Tensor, rng: np.random.Generator) -> Tensor:
-        """`(t, h, w, 3)` in [0, 1] to uint8 of `size`."""
-        width, height = self.size
-        scale = min(pixels.shape[2] / width, pixels.shape[1] / height)
-        wide, high = round(width * scale), round(height * scale)
-        x, y = (int(rng.integers(0, room + 1)) for room in (pixels.shape[2] - wide, pixels.shape[1] - high))
-        pixels = pixels[:, y : y + high, x : x + wide].permute(0, 3, 1, 2)
-        pixels = torch.nn.functional.interpolate(pixels, (height, width), mode="bicubic", antialias=True)
-        pixels = pixels.flip(3) if rng.random() < 0.5 else pixels
-        return pixels.clamp(0, 1).mul(255).round().to(torch.uint8).permute(0, 2, 3, 1).contiguous()
+
+def fitted(pixels: Tensor, size: tuple[int, int], rng: np.random.Generator) -> Tensor:
+    """`(t, h, w, 3)` in [0, 1], cut to the shape of `size` (width, height) at a random place, to uint8 of that size."""
+    width, height = size
+    scale = min(pixels.shape[2] / width, pixels.shape[1] / height)
+    wide, high = round(width * scale), round(height * scale)
+    x, y = (int(rng.integers(0, room + 1)) for room in (pixels.shape[2] - wide, pixels.shape[1] - high))
+    pixels = pixels[:, y : y + high, x : x + wide].permute(0, 3, 1, 2)
+    pixels = torch.nn.functional.interpolate(pixels, (height, width), mode="bicubic", antialias=True)
+    return pixels.clamp(0, 1).mul(255).round().to(torch.uint8).permute(0, 2, 3, 1).contiguous()
