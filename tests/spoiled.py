@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import zipfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import av
@@ -173,39 +173,34 @@ COUNTS = {
 }  # fmt: skip
 
 
-def make_folder(folder: Path, clips: Iterator[tuple[Clip, float]], seed: int) -> dict[str, str]:
-    """60 real and 40 spoiled files; {name: why it is to fall, "" for the real ones}.
+def make_folder(folder: Path, clips: Sequence[tuple[Clip, float]], seed: int) -> dict[str, str]:
+    """A file of each of the clips (with their frame rates), and 40 spoiled ones made of some of them.
 
-    clips: 84 different ones and their frame rates; the last 24 are spoiled, copies are of some of the first 60.
+    Gives {name: why it is to fall, "" for the real ones}; the names themselves tell nothing.
     """
     rng = np.random.default_rng(seed)
     wanted: dict[str, str] = {}
-    sources: list[Path] = []
-    copied = {int(at) for at in rng.permutation(60)[: COUNTS["duplicate"]]}
 
-    def name(reason: str) -> Path:
-        """A name that tells nothing."""
+    def name() -> Path:
         return folder / f"{chr(97 + int(rng.integers(26)))}{len(wanted):03d}_{int(rng.integers(1000)):03d}.mp4"
 
-    def done(path: Path, reason: str) -> None:
-        wanted[path.name] = reason
-
     folder.mkdir()
-    spoil = [reason for reason in CHANGES for _ in range(COUNTS[reason])]
-    for at, (clip, fps) in enumerate(clips):
-        if at < 60:
-            sources.append(save(clip, name(""), fps, crf=int(rng.integers(16, 27))))
-            done(sources[-1], "")
-            if at in copied:
-                done(save_duplicate(clip, name("duplicate"), rng, fps), "duplicate")
-        else:
-            reason = spoil[at - 60]
-            changed = CHANGES[reason](clip, rng, at)
-            done(save(changed, name(reason), fps, crf=int(rng.integers(16, 30))), reason)
-    for number in range(COUNTS["truncated or damaged"]):
-        done(truncate(sources[int(rng.integers(60))], name(""), rng, number), "truncated or damaged")
-    for number in range(COUNTS["not video"]):
-        done(not_video(name(""), rng, number + seed, clip), "not video")
+    sources = []
+    for clip, fps in clips:
+        sources.append(save(clip, name(), fps, crf=int(rng.integers(16, 27))))
+        wanted[sources[-1].name] = ""
+    for reason, count in COUNTS.items():
+        for number, at in enumerate(rng.permutation(len(clips))[:count]):
+            clip, fps = clips[at]
+            if reason == "duplicate":
+                path = save_duplicate(clip, name(), rng, fps)
+            elif reason == "truncated or damaged":
+                path = truncate(sources[at], name(), rng, number)
+            elif reason == "not video":
+                path = not_video(name(), rng, number + seed, clip)
+            else:
+                path = save(CHANGES[reason](clip, rng, number), name(), fps, crf=int(rng.integers(16, 30)))
+            wanted[path.name] = reason
     return wanted
 
 

@@ -73,9 +73,11 @@ def test_a_still_stands_still_even_with_noise_and_fading_light() -> None:
     noisy = [(still + rng.normal(0, 2, still.shape)).round().clip(0, 255).astype(np.uint8) for _ in range(20)]
     assert measured([still] * 20, 25).static() == 1 and measured([still] * 20, 25).motion() == 0
     assert measured(noisy, 25).static() > 0.9 and measured(noisy, 25).motion() < 0.6
-    path = np.zeros((20, 2))
-    path[10:] = np.arange(10)[:, None] * 2
-    assert measured(filmed(path), 25).static() == pytest.approx(10 / 19)
+    fading = [(still * (1 - 0.01 * at)).astype(np.uint8) for at in range(20)]
+    assert measured(fading, 25).static() == 1
+    path = np.zeros((40, 2))
+    path[20:] = np.arange(20)[:, None] * 2
+    assert measured(filmed(path), 25).static() == pytest.approx(9 / 28, abs=0.04)  # half a second is 12 frames
 
 
 @pytest.mark.parametrize("bars", [(0, 0, 0, 0), (20, 0, 20, 0), (0, 30, 0, 16), (12, 24, 12, 24), (0, 0, 18, 0)])
@@ -98,7 +100,7 @@ def test_sharpness_falls_with_blur_and_goes_neither_by_size_nor_by_contrast() ->
     sharp = texture(360, 640)
     blurred = [cv2.GaussianBlur(sharp, (0, 0), sigma) for sigma in (1, 2, 4, 8)]
     found = [sharpness([each]) for each in (sharp, *blurred)]
-    assert all(a > 1.5 * b for a, b in pairwise(found))
+    assert all(a > 1.2 * b for a, b in pairwise(found))
     larger = cv2.resize(sharp, (1280, 720), interpolation=cv2.INTER_LINEAR)
     assert sharpness([larger]) == pytest.approx(found[0], rel=0.2)
     assert sharpness([(sharp * 0.5 + 60).astype(np.uint8)]) == pytest.approx(found[0], rel=0.05)

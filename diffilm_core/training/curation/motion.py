@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from typing import Any
 
 import numpy as np
@@ -13,8 +14,11 @@ SIDE = 256
 """The longer side, in pixels, of the pictures that the flow is taken on."""
 RATE = 25.0
 """Frames a second that are compared; of a faster clip every second, third ... frame."""
-STILL_FLOW, STILL_CHANGE = 0.1, 2.0
-"""A pair stands still whose fastest percent moves by less pixels (of `SIDE`) and changes by less levels."""
+STILL_SIDE, STILL_SECONDS, STILL_CHANGE = 64, 0.5, 2.0
+"""A picture stands still whose most changed percent is within so many levels of the picture half a second before, both
+reduced to so many pixels, where noise and coding no longer show."""
+LEEWAY = 0.2
+"""How much of its own smooth speed a camera may be off its path: on the move a tremble is not seen, and flow errs."""
 WINDOW = 0.7
 """Seconds over which a camera's path is taken to be smooth: a parabola is fitted to each such piece."""
 GRID = 8
@@ -31,6 +35,7 @@ class Motion:
         self.search: Any = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
         self.before: Grey | None = None
         self.count = 0
+        self.reduced: deque[NDArray[np.float32]] = deque(maxlen=max(1, round(STILL_SECONDS * self.rate)))
         self.flows: list[float] = []
         self.still: list[bool] = []
         self.camera: list[NDArray[np.float64]] = []
@@ -42,22 +47,19 @@ class Motion:
             if self.before is not None:
                 self._pair(self.before, grey)
             self.before = grey
+            reduced = _reduced(grey)
+            if len(self.reduced) == self.reduced.maxlen:
+                self.still.append(_same(self.reduced[0], reduced))
+            self.reduced.append(reduced)
         self.count += 1
 
     def _pair(self, before: Grey, here: Grey) -> None:
-        import cv2
-
-        change = cv2.absdiff(cv2.blur(before, (3, 3)), cv2.blur(here, (3, 3)))
-        if not change.any():
+        if np.array_equal(before, here):
             self.flows.append(0.0)
-            self.still.append(True)
             self.camera.append(np.zeros(4))
             return
         flow = self.search.calc(before, here, None)
-        length = np.sqrt(np.square(flow).sum(-1))
-        self.flows.append(float(length.mean()))
-        fastest, changed = np.percentile(length, 99), np.percentile(change, 99)
-        self.still.append(bool(fastest < STILL_FLOW or changed < STILL_CHANGE))
+        self.flows.append(float(np.sqrt(np.square(flow).sum(-1)).mean()))
         self.camera.append(_camera(flow))
 
     def motion(self) -> float | None:
@@ -65,16 +67,21 @@ class Motion:
         return float(np.mean(self.flows)) / SIDE * self.rate * 100 if self.flows else None
 
     def static(self) -> float | None:
-        """The share of the time in which nothing moves."""
+        """The share of the time in which nothing moves; None for less than half a second."""
         return float(np.mean(self.still)) if self.still else None
 
     def shake(self) -> float | None:
-        """How far the camera is off its own smooth path: root mean square, in % of the longer side."""
+        """How far the camera is off its own smooth path, in % of the longer side.
+
+        The median over time, so that one jolt or one fast action is none.
+        """
         if len(self.camera) < 8:
             return None
         path = np.cumsum(np.stack(self.camera), 0)
         count = min(len(path), max(7, round(WINDOW * self.rate) | 1))
-        return float(np.sqrt(np.square(_off_parabola(path, count)).sum(1).mean())) / SIDE * 100
+        off = _off_parabola(path, count)
+        speed = np.linalg.norm(np.gradient(path - off, axis=0), axis=1)
+        return float(np.median((np.linalg.norm(off, axis=1) - LEEWAY * speed).clip(min=0))) / SIDE * 100
 
 
 def _grey(frame: NDArray[np.uint8]) -> Grey:
@@ -85,6 +92,23 @@ def _grey(frame: NDArray[np.uint8]) -> Grey:
     size = max(32, round(width * scale)), max(32, round(height * scale))  # DIS needs some pixels
     grey = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)
     return np.asarray(cv2.resize(grey, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR))
+
+
+def _reduced(grey: Grey) -> NDArray[np.float32]:
+    import cv2
+
+    height, width = grey.shape
+    scale = STILL_SIDE / max(height, width)
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    return np.asarray(cv2.blur(cv2.resize(grey, size, interpolation=cv2.INTER_AREA).astype(np.float32), (3, 3)))
+
+
+def _same(before: NDArray[np.float32], here: NDArray[np.float32]) -> bool:
+    """Whether two reduced pictures show the same, be it brighter or darker."""
+    centred = before - before.mean()
+    gain = float((centred * here).sum() / max(1e-6, float(np.square(centred).sum())))
+    change = here - here.mean() - min(1.25, max(0.8, gain)) * centred
+    return bool(np.percentile(np.abs(change), 99) < STILL_CHANGE)
 
 
 def _camera(flow: NDArray[np.float32]) -> NDArray[np.float64]:

@@ -51,12 +51,12 @@ def check(path: Path) -> None:
     except av.error.FFmpegError as error:
         kind = DAMAGED if _begins_as_video(path) else NOT_VIDEO
         raise Unusable(kind, f"it cannot be opened ({error.strerror or error})") from error
-    if count <= 1:
-        raise Unusable(NOT_VIDEO, "it is a single picture") if said <= 1 else Unusable(DAMAGED, "it ends at once")
     if said and count < said:
         raise Unusable(DAMAGED, f"it ends after {count} of {said} frames")
     if lasts and end - start < lasts - max(MISSING, 0.02 * lasts):
         raise Unusable(DAMAGED, f"it ends after {end - start:.1f} of {lasts:.1f} s")
+    if count <= 1:
+        raise Unusable(NOT_VIDEO, "it is a single picture")
 
 
 def _check_animation(path: Path) -> None:

@@ -25,10 +25,10 @@ SCORES = (
     Score("side", "shorter side", "pixels", 0, 2200),
     Score("motion", "mean optical flow", "% of the longer side a second", 0.01, 300, log=True),
     Score("static", "share of the time in which nothing moves", "", 0, 1),
-    Score("shake", "how far the camera is off its own smooth path, root mean square", "% of the longer side", 0, 3),
+    Score("shake", "how far the camera is off its own smooth path, median", "% of the longer side", 0, 3),
     Score("text", "area of text, found by OCR", "share of the frame", 0, 0.3),
     Score("bars", "area of black bars", "share of the frame", 0, 0.5),
-    Score("sharpness", "variance of the Laplacian over that of the picture, at one size", "", 1e-4, 1, log=True),
+    Score("sharpness", "variance of the Laplacian over that of the gradient, at one size", "", 1e-2, 10, log=True),
     Score("aesthetic", "aesthetic score by CLIP", "", 0, 1),
     Score("match", "text-image score: cosine of the caption and the frames, by CLIP", "", -0.1, 0.5),
 )

@@ -45,14 +45,14 @@ def _reader() -> Any:
 
 
 def area(frames: Sequence[NDArray[np.uint8]]) -> float:
-    """The share of the frame that text covers: the mean of RGB frames `(h, w, 3)`."""
+    """The share of the frame that text covers: the median of RGB frames `(h, w, 3)`."""
     shares = []
     for frame in frames:
         found = _reader()(np.ascontiguousarray(frame[..., ::-1]))
         read = [] if found.boxes is None else zip(found.boxes, found.txts, strict=True)
         covered = sum(_area(box) for box, words in read if len("".join(words.split())) >= LEAST)
         shares.append(min(1.0, covered / (frame.shape[0] * frame.shape[1])))
-    return float(np.mean(shares))
+    return float(np.median(shares))
 
 
 def _area(box: NDArray[np.float32]) -> float:
