@@ -13,8 +13,9 @@ import av
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 
-from diffilm_core.frames import FrameStream, concat, from_tensor, interpolate
+from diffilm_core.frames import FrameStream, concat, from_tensor, interpolate, upscale
 from diffilm_core.frames.cuts import detect_cuts, with_cuts
 
 SHOTS = {"bikes": (30, 76, 137, 187, 242), "carphone_pristine": (), "bigbuckbunny": ()}
@@ -81,6 +82,55 @@ def test_a_flash_noise_and_a_fast_pan_are_no_cuts() -> None:
     pan = torch.stack([wide.roll(-6 * k, 1)[:, :128] for k in range(20)])
     for frames in (flash, noise, pan):
         assert detect_cuts(from_tensor(frames, 24)) == ()
+
+
+def test_what_pops_into_the_picture_is_no_cut() -> None:
+    scene, other = clip("bigbuckbunny").collect()[:24], clip("bikes").collect()[:24]
+    popped = scene.clone()
+    popped[12:, :, :58] = other[12:, :, :58]
+    assert detect_cuts(from_tensor(popped, 24)) == ()
+    popped[12:] = other[12:]
+    assert detect_cuts(from_tensor(popped, 24)) == (12,)
+
+
+def test_a_cut_out_of_fast_motion_is_found() -> None:
+    """The shot before zooms in so fast that the cut is less than twice its motion."""
+    scene, other = clip("bikes").collect()[5], clip("carphone_pristine").collect()[:12]
+    zooms = [scene[4 * k : 72 - 4 * k, 7 * k : 128 - 7 * k] for k in range(8)]
+    larger = [F.interpolate(each.movedim(-1, 0)[None], (72, 128))[0].movedim(0, -1) for each in zooms]
+    assert detect_cuts(from_tensor(torch.cat([torch.stack(larger), other]), 24)) == (8,)
+
+
+def test_no_network_sees_both_sides_of_a_detected_cut() -> None:
+    film = spliced(30, seed=1)
+    blind = with_cuts(from_tensor(film.collect(), 24))
+    shot_of = [sum(cut <= at for cut in film.cuts) for at in range(film.frames)]
+    shots: dict[bytes, set[int]] = {}
+    for at, frame in enumerate(film.collect()):
+        shots.setdefault(frame.numpy().tobytes(), set()).add(shot_of[at])
+    seen: list[set[int]] = []
+
+    def note(*frames: torch.Tensor) -> None:
+        for row in zip(*frames, strict=True):
+            seen.append(set.intersection(*(shots[each.movedim(0, -1).contiguous().numpy().tobytes()] for each in row)))
+
+    class Recorder:
+        fingerprint = name = "recorder"
+        batch, radius, scale = 2, 2, 2
+
+        def between(self, first: torch.Tensor, second: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
+            note(first, second)
+            return torch.lerp(first, second, t[:, None, None, None])
+
+        def upscale(self, frames: torch.Tensor) -> torch.Tensor:
+            note(*frames.unbind(1))
+            return F.interpolate(frames[:, 2], scale_factor=2.0)
+
+    model = Recorder()
+    interpolate(blind, 60, model=model).collect()
+    pairs = len(seen)
+    upscale(blind, 2, model=model).collect()
+    assert pairs > 300 and len(seen) - pairs >= film.frames and all(seen)
 
 
 def test_a_clip_that_knows_its_cuts_is_not_searched() -> None:
