@@ -31,7 +31,9 @@ def shots_of(movie: Path, each: int) -> tuple[list[Tensor], list[str]]:
             strip = torch.cat([frames[index] for index in where], 1)
             strips.append((strip * 255).round().byte().permute(2, 0, 1))
         at += piece.frames
-    return strips, [f"{shot.index + 1}. {' '.join(shot.text.split())}" for shot in record.board.shots]
+    title = record.board.title
+    texts = [" ".join(shot.text.removeprefix(title).split()) for shot in record.board.shots]
+    return strips, [f"{number}. {text}" for number, text in enumerate(texts, start=1)]
 
 
 def main() -> None:
