@@ -197,7 +197,7 @@ def _before(text: str, start: int, at: int) -> int:
     if found is None:
         return at if CLAUSE_START.match(text, at) else start
     words = found.group()
-    return found.start() + len(words) - len(words.lstrip(" ,;:—–-\"”’)\n\t"))
+    return found.start() + len(words) - len(words.lstrip(' ,;:—–-"”’)\n\t'))
 
 
 def _trimmed(text: str, low: int, high: int) -> tuple[int, int]:

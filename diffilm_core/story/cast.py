@@ -15,10 +15,16 @@ SIDES = (
     {"old", "young", "new"}, {"big", "little", "small", "large", "tall", "short"},
     {"black", "white", "red", "grey", "brown", "yellow", "green", "blue"},
     {"first", "second", "third", "fourth", "last", "other"}, {"good", "bad", "wicked"},
-    {"eldest", "youngest", "elder", "younger"},
+    {"eldest", "youngest", "elder", "younger"}, {"father", "mother", "papa", "mama", "baby", "brother", "sister"},
     {"fat", "thin"}, {"dark", "fair"}, {"rich", "poor"},
 )  # fmt: skip
 CLAIMS = {"mr": "m", "mister": "m", "mrs": "w", "miss": "u", "ms": "u"}
+TITLED = {
+    "dr": ("doctor", "physician"), "capt": ("captain",), "col": ("colonel",), "gen": ("general",), "prof": ("professor",),
+    "lieut": ("lieutenant",), "sgt": ("sergeant",), "rev": ("clergyman", "parson", "reverend"), "father": ("priest",),
+    "reverend": ("clergyman", "parson"), "old": (), "little": (), "young": (), "poor": (), "dear": (), "uncle": (),
+    "aunt": (), "cousin": (), "brother": (), "sister": (), "mother": (), "lord": ("lord", "nobleman"),
+}  # fmt: skip
 EPITHETS_PERSON = these(
     "man woman boy girl lady gentleman fellow child lad lass youth person maid maiden stranger creature"
     " wretch villain rascal friend visitor guest traveller"
@@ -45,10 +51,16 @@ class Entity:
     nouns: list[Noun] = field(default_factory=list)
     trail: list[tuple[float, float, Noun]] = field(default_factory=list)  # clock, weight, where
     acts: int = 0
+    neuter: bool = False  # the story calls it "it"
 
     @property
     def proper(self) -> bool:
         return bool(self.names)
+
+    @property
+    def called(self) -> bool:
+        """Whether it has a name of its own, not only "the White Rabbit"."""
+        return any(noun.kind == "name" and noun.determiner != "the" for noun in self.nouns)
 
     @property
     def alive(self) -> bool:
@@ -77,6 +89,15 @@ class Registry:
         self.active.append(entity)
         del self.active[:-ACTIVE]
 
+    def forget(self, entity: Entity) -> None:
+        """Somebody who turned out to be somebody else."""
+        if entity in self.active:
+            self.active.remove(entity)
+        for known in self.by_word.values():
+            if entity in known:
+                known.remove(entity)
+        entity.nouns.clear()
+
     def add(self, noun: Noun) -> Entity:
         entity = Entity(len(self.entities), noun.lemma, noun.animacy, noun.gender, noun.plural, noun.title)
         self.entities.append(entity)
@@ -98,10 +119,9 @@ class Registry:
                     if entity not in self.by_word[word]:
                         self.by_word[word].append(entity)
             entity.title = entity.title or noun.title
-        if noun.lemma not in entity.lemmas:
-            entity.lemmas.add(noun.lemma)
-            if entity not in self.by_word[noun.lemma]:
-                self.by_word[noun.lemma].append(entity)
+            for called in TITLED.get(noun.title, (noun.title,) if genders("person", noun.title) else ()):
+                self._learn_word(entity, called)
+        self._learn_word(entity, noun.lemma)
         entity.words.update(noun.words)
         entity.after = entity.after or noun.after
         narrowed = "".join(g for g in entity.gender if g in noun.gender)
@@ -109,6 +129,12 @@ class Registry:
             entity.gender = narrowed
         if entity.animacy in ("", "thing") and noun.animacy not in ("", "thing"):
             entity.animacy = noun.animacy
+
+    def _learn_word(self, entity: Entity, word: str) -> None:
+        if word not in entity.lemmas:
+            entity.lemmas.add(word)
+            if entity not in self.by_word[word]:
+                self.by_word[word].append(entity)
 
     def find(self, noun: Noun, owner: Entity | None) -> Entity | None:
         """The entity that a name or description means, None where it is a new one."""
@@ -124,6 +150,8 @@ class Registry:
         if noun.kind != "name" and (noun.determiner == "a" or self.bare(noun)):
             return None
         fitting = [e for e in known if noun.lemma in e.lemmas and self._compatible(e, noun, owner)]
+        if noun.restricted and noun.kind == "description":
+            fitting = [e for e in fitting if not e.proper]
         if not fitting and noun.plural and noun.animacy == "group" and noun.determiner == "the":
             count = NUMBERS & set(noun.words)  # "the four sisters" are the four girls
             fitting = [e for e in self.active if count and e.alive and e.plural and count & e.words]
@@ -140,7 +168,7 @@ class Registry:
 
     def epithet(self, noun: Noun, busy: Iterable[Entity], scores: dict[Entity, float]) -> Entity | None:
         """Who "the old man" or "the creature" is, where nobody was called so before: the most salient that fits."""
-        if noun.determiner != "the" or noun.plural or noun.kind == "name":
+        if noun.determiner != "the" or noun.plural or noun.kind == "name" or noun.restricted:
             return None
         out = []
         for entity, score in scores.items():
@@ -167,6 +195,8 @@ class Registry:
         one, other = CLAIMS.get(noun.title, ""), CLAIMS.get(entity.title, "")
         if one and other and one != other:
             return False
+        if noun.title == "mrs" and not entity.title and len(name) == 1:
+            return name in entity.names
         for known in entity.names:
             if known == name:
                 return True
@@ -186,7 +216,8 @@ class Registry:
 
     def _compatible(self, entity: Entity, noun: Noun, owner: Entity | None) -> bool:
         if owner is not None and noun.determiner == "poss" and entity.owner not in (None, owner):
-            return False
+            if noun.owner is None or noun.owner.kind != "pronoun" or len(self.by_word[noun.lemma]) > 1:
+                return False
         stranger = noun.determiner == "poss" and owner is not None and entity.owner is None and entity.alive
         if stranger and entity not in self.active[-12:]:
             return False

@@ -23,7 +23,9 @@ SIGHT = words("verb.look") | these("find meet hear know recognise recognize want
 def is_negated(tokens: Sequence[Token], verb: int) -> bool:
     token = tokens[verb]
     for child in (tokens[c] for c in token.children):
-        if child.dep == "neg" or child.low in ("never", "no", "hardly", "scarcely", "neither", "nor"):
+        if child.dep == "neg" or child.low in ("never", "hardly", "scarcely", "neither", "nor"):
+            return True
+        if child.low == "no" and child.dep not in ("intj", "discourse"):
             return True
         if child.dep in ("nsubj", "nsubjpass", "attr", "dobj") and (
             child.low in ("nobody", "nothing", "none", "no-one") or any(tokens[g].low == "no" for g in child.children)
@@ -106,6 +108,10 @@ def is_visible(tokens: Sequence[Token], noun: Noun) -> bool:
         return True
     if is_unreal(tokens, verb):
         return False
+    if noun.role == "subject" and tokens[verb].dep in ("relcl", "advcl"):
+        lows = {tokens[c].low for c in tokens[verb].children}
+        if "had" in lows and (tokens[verb].dep == "relcl" or "as" in lows):
+            return False  # "as his father had told him": before now
     lemma = tokens[verb].lemma
     if noun.role in ("object", "oblique"):
         if is_negated(tokens, verb) and lemma in SIGHT:
@@ -165,4 +171,3 @@ def is_visible(tokens: Sequence[Token], noun: Noun) -> bool:
     if noun.role not in ("subject", "other") or lemma != "be" or not is_negated(tokens, verb):
         return True
     return all(tokens[c].low != "there" for c in tokens[verb].children)
-

@@ -7,19 +7,31 @@ arguments of one verb the same; gender is learned from titles, names, kin and ea
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections import Counter
 from collections.abc import Sequence
 
 from .cast import Entity, Registry, key_of
 from .clauses import is_visible
 from .entities import FIRST, FIRST_PLURAL, SECOND, Noun
+from .grammar import Grammar
 from .lexicon import these, words
 from .parse import Token
 from .speakers import Talk
 
 WEIGHT = {"subject": 1.0, "object": 0.62, "oblique": 0.42, "possessor": 0.45, "predicate": 0.4, "apposition": 0.3}
 FADING = 0.6  # of salience, for each sentence told
+ENTERS = 1.3  # weight of who comes in behind the verb: "there came a knight"
+HELD = 0.75  # weight of whose hand or eye is named
 REFLEXIVE = these("himself herself itself themselves")
+UNSURE = 0.7  # of salience, where the gender is not known
+UNSURE_NAMED = 0.9  # the same for those with a name
+NOT_IT = 0.5
+BOUND = 1.3  # times as salient: the subject of the clause above
+BOUND_OWN = 1.6  # times as salient: the subject, for "his" in its clause
+SAME = 1.1  # times as salient: named in the same sentence
+STAR = 0.0  # more salient for each doubling of what is told of somebody
+AROUND = these("about around round before behind beside above beneath under over near")
 LOOK_BACK = 6  # mentions of one entity that count
 RELATED = these("friend companion comrade partner fellow")
 COLLECTIVE = these("crew party company family band group troop gang team couple pair")
@@ -35,12 +47,14 @@ class Resolver:
         self.narrator: Entity | None = None
         self.us: Entity | None = None
         self.talk = Talk(self.registry)
+        self.waiting: list[tuple[float, Noun]] = []  # pronouns that nobody named before fits
         self.sets: list[tuple[float, tuple[Entity, ...]]] = []  # named together: "Tom and Ann"
 
     def read(self, tokens: Sequence[Token], nouns: Sequence[Noun], open_end: bool, spoken: bool) -> dict[int, Entity]:
         """Resolve a paragraph. open_end: its speech is not closed; spoken: it begins with speech. Speakers by
         quotation."""
         self.tokens = tokens
+        self.grammar = Grammar(tokens, nouns)
         clock = self.clock
         last = -1
         for noun in nouns:
@@ -51,7 +65,7 @@ class Resolver:
                 self._resolve(noun, nouns)
         if last < 0:
             self.clock += 0.35
-        speakers = self.talk.read(tokens, nouns, spoken, self.clock)
+        speakers = self.talk.read(tokens, nouns, spoken, self.clock, self.grammar)
         self.talk.unclosed = speakers.get(max(speakers)) if open_end and speakers else None
         told = self.clock
         for noun in nouns:
@@ -93,10 +107,14 @@ class Resolver:
             weight = 0.85
         if noun.quote >= 0:
             weight *= 0.3
+        if noun.role == "subject" and noun.determiner == "a" and noun.head > noun.verb >= 0:
+            weight = ENTERS
         if noun.plural and noun.determiner == "" and noun.kind == "description":
             weight *= 0.4
         if noun.role == "possessor" and self.tokens[self.tokens[noun.head].head].dep in ("nsubj", "nsubjpass"):
             weight = max(weight, 0.8)
+        if noun.role == "possessor" and self.tokens[self.tokens[noun.head].head].lemma in words("body"):
+            weight = max(weight, HELD)
         if not noun.visible:
             weight *= 0.8
         if entity.animacy == "thing":
@@ -116,6 +134,13 @@ class Resolver:
         owner = noun.owner.entities[0] if noun.owner is not None and noun.owner.entities else None
         if noun.same is not None and noun.same.entities and self._same(noun, noun.same):
             entity = noun.same.entities[0]
+            known = registry.find(noun, None) if noun.kind == "name" else None
+            if known is not None and known is not entity and noun.quote < 0:
+                if entity.nouns == [noun.same]:  # "his cousin, Tom": Tom, who is known
+                    noun.same.entities = [known]
+                    known.nouns.append(noun.same)
+                    registry.forget(entity)
+                return (known,)
             if noun.quote >= 0:
                 return ()  # "You are a policeman": who knows
             registry.learn(entity, noun)
@@ -134,8 +159,8 @@ class Resolver:
         if found is None:
             found = registry.add(noun)
             found.owner = owner
-            if noun.plural and noun.animacy == "group":
-                found.members = self._members(noun, found)
+            if self.waiting and noun.kind == "name" and noun.quote < 0:
+                self._fulfil(found, noun)
         else:
             registry.learn(found, noun)
         return (found,)
@@ -158,9 +183,6 @@ class Resolver:
             and noun.animacy in ("person", "animal", "group")
             and bool(set(entity.gender) & set(noun.gender))
         )
-
-    def _members(self, noun: Noun, found: Entity) -> tuple[Entity, ...]:
-        return ()
 
     def _busy(self, noun: Noun, nouns: Sequence[Noun]) -> set[Entity]:
         """Who is another argument of the noun's verb and so cannot be meant."""
@@ -185,28 +207,14 @@ class Resolver:
         if noun.joined is not None:
             out.update(noun.joined.entities)
         if noun.role in ("object", "oblique") and noun.verb >= 0:
-            subject = self._subject_above(noun.verb, nouns)
-            if subject is not None and noun.verb != subject.verb:
-                chain = self.tokens[noun.verb]
-                if chain.dep in ("conj", "xcomp") or not any(
-                    n.role == "subject" and n.verb == noun.verb for n in nouns
-                ):
-                    out.update(subject.entities)
+            subject = self.grammar.subject(noun.verb)
+            if subject is not None:
+                out.update(subject.entities)
+                for entity in subject.entities:
+                    out.update(entity.members)
+            if noun.preposition in AROUND and subject is not None:
+                out.difference_update(subject.entities)  # "she looked about her"
         return out
-
-    def _subject_above(self, verb: int, nouns: Sequence[Noun]) -> Noun | None:
-        """The subject of a verb, or of the one that it is joined or subordinate to without a subject of its own."""
-        at = verb
-        for _ in range(6):
-            for noun in nouns:
-                if noun.role == "subject" and noun.verb == at:
-                    return noun
-            if any(self.tokens[c].dep in ("nsubj", "nsubjpass") for c in self.tokens[at].children):
-                return None  # "who", "which": not a noun of ours
-            if self.tokens[at].dep not in ("conj", "xcomp", "advcl", "pcomp", "prep") or self.tokens[at].head == at:
-                return None
-            at = self.tokens[at].head
-        return None
 
     # -- pronouns -------------------------------------------------------------------------------------------------
 
@@ -217,42 +225,114 @@ class Resolver:
         if low == "it" and self._empty(noun):
             return ()
         if low in REFLEXIVE:
-            subject = self._subject_above(noun.verb, nouns) if noun.verb >= 0 else None
+            subject = self.grammar.subject(noun.verb)
             if subject is not None and subject.entities:
                 fit = [e for e in subject.entities if set(e.gender) & set(noun.gender)]
                 if fit:
                     return tuple(subject.entities)
         busy = self._busy(noun, nouns) if low not in REFLEXIVE else set()
-        if noun.quote >= 0 and speaker is not None:
-            busy.add(speaker)
-        if noun.plural:
-            return self._they(noun, busy | self._below(noun, nouns))
+        if noun.quote >= 0:
+            busy |= {e for e in (speaker, self.talk.heard) if e is not None}
+        elif noun.role == "subject" and noun.verb >= 0 and self.tokens[noun.verb].lemma in words("verb.speech"):
+            busy |= self._spoken_of(noun, nouns)
         busy |= self._below(noun, nouns)
+        if noun.plural:
+            return self._they(noun, busy, self._binders(noun))
+        bound = self._binders(noun)
         scores = []
         for entity in self.registry.active:
-            if entity in busy or not entity.fits(noun.gender, False) or entity.animacy == "time":
+            if entity in busy or not self._agrees(entity, noun):
                 continue
-            if entity is self.narrator:
-                continue
-            if low in ("it", "its", "itself") and entity.animacy == "person" and "n" not in entity.gender:
-                continue
-            if low not in ("it", "its", "itself") and not entity.alive and entity.acts == 0:
-                continue
-            score = self._salience(entity, noun)
+            score = self._salience(entity, noun) * bound.get(entity, 1.0)
             if set(entity.gender) - {"n"} != set(noun.gender):
-                score *= 0.7 if entity.alive and noun.gender != "n" else 0.95
-            if noun.gender == "n" and entity.alive and len(set(entity.gender)) < 3:
-                score *= 0.5  # called he or she before
+                unsure = UNSURE_NAMED if entity.proper else UNSURE
+                score *= unsure if entity.alive and noun.gender != "n" else 0.95
+            if noun.gender == "n" and entity.alive and (len(set(entity.gender)) < 3 or entity.called):
+                score *= NOT_IT  # called he or she before, or by a name of its own
             scores.append((score, entity.order, entity))
-        if not scores:
-            return ()
-        best = max(scores, key=lambda item: (item[0], -item[1]))
-        if best[0] < 0.02:
+        best = max(scores, key=lambda item: (item[0], -item[1]), default=None)
+        if best is None or best[0] < 0.02:
+            if noun.gender in ("m", "f") and noun.quote < 0:
+                self.waiting.append((self.clock, noun))
             return ()
         entity = best[2]
+        if noun.gender == "n" and noun.quote < 0 and len(set(entity.gender) - {"n"}) != 1:
+            entity.neuter = True
         if noun.gender in ("m", "f") and entity.alive:
             entity.gender = noun.gender + ("n" if entity.animacy == "animal" and not entity.proper else "")
         return (entity,)
+
+    def _agrees(self, entity: Entity, noun: Noun) -> bool:
+        """Whether a pronoun in the singular can stand for the entity at all."""
+        if not entity.fits(noun.gender, False) or entity.animacy == "time" or entity is self.narrator:
+            return False
+        if noun.gender == "n":
+            return entity.animacy != "person" or "n" in entity.gender
+        if entity.neuter and not entity.called and noun.quote < 0:
+            return False
+        return entity.alive or entity.acts > 0
+
+    def _binders(self, noun: Noun) -> dict[Entity, float]:
+        """Who stands above the pronoun in its sentence, and how much that tells: the subject of its own clause for a
+        possessor, that of the clause above for a subject; one in the next turn of a conversation."""
+        out: dict[Entity, float] = {}
+        above = None
+        if noun.role == "possessor":
+            above = self.grammar.subject(noun.verb)
+            if above is not None and above.head == self.tokens[noun.head].head:
+                above = self.grammar.above(noun.verb)
+        elif noun.role == "subject" and noun.verb >= 0:
+            above = self.grammar.above(noun.verb)
+        elif noun.verb >= 0:
+            above = self.grammar.subject(noun.verb)
+            if above is not None and noun.preposition not in AROUND:
+                above = self.grammar.above(above.verb)
+        apart = (
+            above is not None
+            and noun.role == "subject"
+            and any(
+                self.tokens[i].text in (";", ":") for i in range(min(above.head, noun.head), max(above.head, noun.head))
+            )
+        )
+        if above is not None and above.quote == noun.quote and not apart:
+            out.update(dict.fromkeys(above.entities, BOUND_OWN if noun.role == "possessor" else BOUND))
+        if noun.quote < 0 and self.talk.turns and self.clock - self.talk.since < 1 and self._reports(noun):
+            speaker, heard = self.talk.turns[-1]
+            out[speaker] = out.get(speaker, 1.0) * 0.7
+            if heard is not None:
+                out[heard] = out.get(heard, 1.0) * 1.3
+        return out
+
+    def _reports(self, noun: Noun) -> bool:
+        """Whether the pronoun is the subject of the words that report a speech."""
+        return noun.role == "subject" and noun.verb >= 0 and self.tokens[noun.verb].lemma in words("verb.speech")
+
+    def _spoken_of(self, noun: Noun, nouns: Sequence[Noun]) -> set[Entity]:
+        """Those whom the speech beside the verb names: hardly anybody calls himself by his name."""
+        near = {self.tokens[i].quote for i in (noun.first - 1, noun.first - 2, noun.verb - 1, noun.verb + 1, noun.verb + 2)
+                if 0 <= i < len(self.tokens)}  # fmt: skip
+        out: set[Entity] = set()
+        for other in nouns:
+            if other.quote >= 0 and other.quote in near and other.kind != "pronoun" and other.role != "possessor":
+                found = self.registry.find(other, None)
+                if found is not None:
+                    out.update((found, *found.members))
+        return out
+
+    def _fulfil(self, entity: Entity, noun: Noun) -> None:
+        """Pronouns that came before the name that they mean: "As he rode, the king sang"."""
+        kept = []
+        for clock, pronoun in self.waiting:
+            if self.clock - clock > 1:
+                continue
+            if self._agrees(entity, pronoun) and entity.animacy == "person":
+                pronoun.entities = [entity]
+                pronoun.visible = is_visible(self.tokens, pronoun) if pronoun.sentence == noun.sentence else True
+                entity.nouns.append(pronoun)
+                entity.gender = pronoun.gender
+            else:
+                kept.append((clock, pronoun))
+        self.waiting = kept
 
     def _below(self, noun: Noun, nouns: Sequence[Noun]) -> set[Entity]:
         """Who is named after a subject pronoun within what its verb says: never the same (principle C)."""
@@ -273,11 +353,9 @@ class Resolver:
                     found = self.registry.find(later, None)
                     out.update((found,) if found else ())
                     break
-                if (
-                    (self.tokens[at].dep in ("conj", "relcl")
-                    and self.tokens[at].pos in ("VERB", "AUX"))
-                    or self.tokens[at].head == at
-                ):
+                token = self.tokens[at]
+                verbal = token.pos in ("VERB", "AUX")
+                if (verbal and token.dep in ("conj", "relcl", "advcl", "parataxis")) or token.head == at:
                     break
                 at = self.tokens[at].head
         return out
@@ -292,17 +370,17 @@ class Resolver:
             if mention.sentence == noun.sentence and mention.quote == noun.quote:
                 if noun.role == "possessor" and mention.role == "subject" and mention.verb == noun.verb:
                     share *= 1.5
-                share *= 1.1
+                share *= SAME
             if mention.role == noun.role == "subject" and gap <= 1:
                 share *= 1.15
             total = max(total, share) + 0.25 * min(total, share)
-        return total
+        return total * (1 + STAR * math.log2(1 + entity.acts))
 
-    def _they(self, noun: Noun, busy: set[Entity]) -> tuple[Entity, ...]:
+    def _they(self, noun: Noun, busy: set[Entity], bound: dict[Entity, float]) -> tuple[Entity, ...]:
         options: list[tuple[float, int, tuple[Entity, ...]]] = []
         for entity in self.registry.active:
             if entity.plural and entity not in busy:
-                score = self._salience(entity, noun) * (1.0 if entity.alive else 0.6)
+                score = self._salience(entity, noun) * (1.0 if entity.alive else 0.6) * bound.get(entity, 1.0)
                 options.append((score, 0, (entity,)))
         for clock, members in self.sets:
             if not set(members) & busy:

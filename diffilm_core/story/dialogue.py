@@ -18,16 +18,17 @@ def single_quoted(story: str) -> bool:
     return len(CLOSING.findall(story)) > len(DOUBLE.findall(story)) // 2
 
 
-def quotations(story: str, start: int, end: int, single: bool) -> list[tuple[int, int]]:
-    """Spans of speech in one paragraph, marks included. What is not closed goes on to the paragraph's end."""
+def quotations(story: str, start: int, end: int, single: bool, inside: bool = False) -> list[tuple[int, int]]:
+    """Spans of speech in one paragraph, marks included. What is not closed goes on to the paragraph's end. inside: the
+    paragraph begins in the middle of a speech."""
     text = story[start:end]
-    found = _single(text) if single else _double(text)
+    found = _single(text) if single else _double(text, inside)
     return [(start + low, start + high) for low, high in found]
 
 
-def _double(text: str) -> list[tuple[int, int]]:
+def _double(text: str, inside: bool) -> list[tuple[int, int]]:
     out: list[tuple[int, int]] = []
-    begun: int | None = None
+    begun: int | None = 0 if inside else None
     for match in DOUBLE.finditer(text):
         mark, at = match.group(), match.start()
         if begun is None:

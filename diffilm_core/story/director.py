@@ -64,9 +64,7 @@ class Direction(NamedTuple):
     reason: str
 
 
-def director_messages(
-    story: str, *, cast: Sequence[CastMember] = (), phrasing: str = "plain"
-) -> list[dict[str, str]]:
+def director_messages(story: str, *, cast: Sequence[CastMember] = (), phrasing: str = "plain") -> list[dict[str, str]]:
     """What a language model is asked, in the roles of a chat. cast: members whose descriptions hold already."""
     mark = _mark(story)
     known = [
@@ -232,9 +230,7 @@ def _closed(shots: list[Shot], story: str) -> list[Shot]:
     return out
 
 
-def _prompt(
-    shot: DirectedShot, base: Shot, cast: Sequence[CastMember], style: str, phrasing: Phrasing
-) -> str | None:
+def _prompt(shot: DirectedShot, base: Shot, cast: Sequence[CastMember], style: str, phrasing: Phrasing) -> str | None:
     """The answer's prompt within the encoder's tokens; None where it shows nothing of the shot's words."""
     words = clean_sentence(one_line(shot.prompt)) if has_words(shot.prompt) else ""
     members = [member for member in cast if member.id in (shot.cast or base.cast)]

@@ -139,9 +139,7 @@ def _joined(cast: list[CastMember], member: CastMember) -> str:
 
 
 def _numbered(shots: Sequence[Shot], *, spans: bool) -> tuple[Shot, ...]:
-    return tuple(
-        replace(shot, index=index, span=shot.span if spans else (0, 0)) for index, shot in enumerate(shots)
-    )
+    return tuple(replace(shot, index=index, span=shot.span if spans else (0, 0)) for index, shot in enumerate(shots))
 
 
 def _parsed(edits: Any) -> Mapping[str, Any]:

@@ -60,6 +60,7 @@ class Noun:
     entities: "list[Entity]" = field(default_factory=list)
     visible: bool = True
     joined: "Noun | None" = None  # the first noun of a list of which this is a later one
+    restricted: bool = False  # told from others by a clause or a phrase: "the man who ..."
     after: str = ""  # what tells it from others of its kind
     same: "Noun | None" = None  # of which this says who it is: "Tom, the cook", "Tom was a cook"
 
@@ -85,16 +86,15 @@ def nouns(tokens: Sequence[Token], story: str, names: Names) -> list[Noun]:
         ):
             noun = _name(tokens, at, proper, names)
         elif token.tag in NOUN_TAGS or low in ("everybody", "everyone", "others", "somebody", "someone"):
-            if (
-                token.dep == "compound"
-                and token.head > at
-                and tokens[token.head].tag in NOUN_TAGS
-            ):
+            if token.dep == "compound" and token.head > at and tokens[token.head].tag in NOUN_TAGS:
                 continue
+            if at + 1 < len(tokens) and proper[at + 1] and tokens[at + 1].head == at and tokens[at + 1].dep == "appos":
+                if genders("person", low):
+                    continue  # "the little mother Jackal"
             noun = _description(tokens, at, proper)
         else:
             continue
-        if noun.kind == "name" and not noun.name:
+        if noun.kind == "name" and (not noun.name or _describes(tokens, noun)):
             continue
         taken.update(range(at, noun.last + 1))
         for i in range(noun.head, noun.last + 1):
@@ -105,6 +105,16 @@ def nouns(tokens: Sequence[Token], story: str, names: Names) -> list[Noun]:
         _place_in_sentence(tokens, noun, by_head)
         noun.text = " ".join(story[noun.start : noun.end].split())
     return out
+
+
+def _describes(tokens: Sequence[Token], noun: Noun) -> bool:
+    """Whether a name only says what sort of thing follows: "the Roman coin", "the Paris train"."""
+    token = tokens[noun.head]
+    thing = tokens[token.head]
+    return (
+        token.dep in ("compound", "amod", "nmod") and noun.last < thing.index <= noun.last + 2
+        and thing.tag in ("NN", "NNS") and thing.text.islower() and not genders("person", thing.lemma)
+    )  # fmt: skip
 
 
 def _pronoun(tokens: Sequence[Token], at: int) -> Noun:
@@ -129,11 +139,8 @@ def _name(tokens: Sequence[Token], at: int, proper: list[bool], names: Names) ->
     last = at
     while last + 1 < len(tokens) and tokens[last + 1].sentence == tokens[at].sentence:
         ahead = tokens[last + 1]
-        if (
-            (proper[last + 1]
-            and tokens[last].low not in ("'s",))
-            or (ahead.text == "."
-            and tokens[last].low in TITLE_POINT)
+        if (proper[last + 1] and tokens[last].low not in ("'s",)) or (
+            ahead.text == "." and tokens[last].low in TITLE_POINT
         ):
             last += 1
         elif ahead.low in ("of", "the", "de", "von", "van") and last + 2 < len(tokens) and proper[last + 2]:
@@ -153,8 +160,9 @@ def _name(tokens: Sequence[Token], at: int, proper: list[bool], names: Names) ->
     while first > 0 and tokens[first - 1].sentence == tokens[at].sentence:
         before = tokens[first - 1]
         leads = before.tag in ("DT", "PRP$")
-        kin = before.tag == "NN" and before.dep == "compound" and genders("person", before.low)
-        if not leads and ((before.tag not in ("JJ", "CD", "JJS") and not kin) or before.head < at):
+        told = before.dep == "compound" or tokens[at].head == first - 1
+        kin = before.tag == "NN" and told and genders("person", before.low)
+        if not leads and not kin and (before.tag not in ("JJ", "CD", "JJS") or before.head < first):
             break
         first -= 1
         if leads:
@@ -165,8 +173,8 @@ def _name(tokens: Sequence[Token], at: int, proper: list[bool], names: Names) ->
     if pair:
         family = tokens[pair + 3] if tokens[pair + 3].text != "." else tokens[pair + 4]
         parts.append(family.text)
-    while len(parts) > 1 and parts[0].lower() in words("title") and parts[1].lower() != "of":
-        title, parts = parts[0].lower(), parts[1:]
+    while len(parts) > 1 and parts[0].lower().rstrip(".") in words("title") and parts[1].lower() != "of":
+        title, parts = parts[0].lower().rstrip("."), parts[1:]
     core = parts[: parts.index("of")] if "of" in parts[1:] else parts
     core = core[: core.index("the")] if "the" in core[1:] else core
     head = next((i for i in range(at, last + 1) if tokens[i].text == core[-1]), at)
@@ -175,7 +183,8 @@ def _name(tokens: Sequence[Token], at: int, proper: list[bool], names: Names) ->
     noun.title, noun.name, noun.lemma = title, tuple(parts), core[-1].lower()
     single = core[-1][:-1].lower() if core[-1].endswith("s") else ""
     plural = tokens[last].tag == "NNPS" or single in names.capital
-    noun.plural = plural and noun.determiner in ("the", "number", "other") and not title.startswith("mr")
+    people = core[-1].lower().endswith(("ites", "ians", "eans", "ines", "tines", "men"))
+    noun.plural = plural and (noun.determiner in ("the", "number", "other") or people) and not title.startswith("mr")
     if (
         single
         and core[-1].lower() not in words("animal", "name")
@@ -227,8 +236,10 @@ def _kind_of_name(noun: Noun, names: Names) -> None:
         noun.animacy, noun.gender = "time", "n"
     else:
         noun.animacy, noun.gender = "person", "mf" if noun.title else "mfn"
-        if noun.determiner == "the" and not noun.plural and not names.acting[last]:
+        folk = last.endswith(("er", "man", "ian", "ite", "ese"))
+        if noun.determiner == "the" and not noun.plural and not names.acting[last] and not folk:
             noun.animacy = "thing"
+    noun.gender = _told_gender(noun)
     if noun.plural:
         noun.gender = "mfn"
         noun.animacy = "group" if noun.animacy in ("person", "animal") else noun.animacy
@@ -241,8 +252,14 @@ def _description(tokens: Sequence[Token], at: int, proper: list[bool]) -> Noun:
     noun = _make(tokens, first, at, at, "description")
     low = tokens[at].lemma if tokens[at].tag in NOUN_TAGS else tokens[at].low
     noun.lemma = low
+    bare = low[:-1] if low.endswith("s") and not low.endswith("ss") else ""
+    if bare and tokens[at].tag == "NN" and low not in EVERYDAY and bare in EVERYDAY:
+        low, noun.lemma = bare, bare  # tagged as singular, "the treetops"
+        noun.plural = True
     noun.after = _after(tokens, at)
-    noun.plural = tokens[at].tag in ("NNS", "NNPS") or low in ("others", "everybody", "everyone", "people")
+    noun.plural = (
+        noun.plural or tokens[at].tag in ("NNS", "NNPS") or low in ("others", "everybody", "everyone", "people")
+    )
     persons, animals = genders("person", low), low in words("animal")
     plain = low.rsplit("-", 1)[-1]
     if not persons and not animals and "-" in low:
@@ -266,10 +283,26 @@ def _description(tokens: Sequence[Token], at: int, proper: list[bool]) -> Noun:
             ("keeper", "teller", "sweeper", "monger", "maker", "seller", "smith", "wright", "herd")
         ):
             noun.animacy, noun.gender = "person", "mf"
+    noun.restricted = any(
+        (tokens[c].dep == "relcl" and tokens[at + 1].text != ",")
+        or (c == at + 1 and tokens[c].dep == "prep" and tokens[c].low in ("with", "in", "at", "from"))
+        for c in tokens[at].children if c > at
+    )  # fmt: skip
+    noun.gender = _told_gender(noun)
     if noun.plural and noun.animacy in ("person", "animal"):
         noun.animacy = "group"
         noun.gender = "mfn"
     return noun
+
+
+def _told_gender(noun: Noun) -> str:
+    """ "the mother duck", "the little father Jackal": what a word of kin says."""
+    said = {genders("person", word) for word in noun.words if word in PARENTS and word != noun.lemma}
+    return said.pop() if len(said) == 1 and noun.animacy in ("person", "animal") else noun.gender
+
+
+EVERYDAY = words("person", "animal", "group", "indoor", "outdoor", "generic", "thing", "body", "clothes")
+PARENTS = these("father mother papa mama mamma daddy mummy brother sister lady gentleman boy girl")
 
 
 def _after(tokens: Sequence[Token], at: int) -> str:
@@ -301,7 +334,7 @@ def _belongs(tokens: Sequence[Token], i: int, head: int, proper: list[bool]) -> 
     return (
         token.text in (",", "and")
         and i + 1 < head
-        and tokens[i + 1].tag == "JJ"
+        and tokens[i + 1].tag in ("JJ", "RB")
         and tokens[i - 1].tag == "JJ"
         and tokens[i - 1].head == head
     )
@@ -351,6 +384,12 @@ def _place_in_sentence(tokens: Sequence[Token], noun: Noun, by_head: dict[int, N
         at, token, seen = token.head, tokens[token.head], seen + 1
     head = tokens[token.head]
     noun.verb = token.head
+    called = by_head.get(head.head) if head.low in ("named", "called") and head.dep in ("acl", "relcl") else None
+    if token.dep == "oprd" and called is None and head.low in ("named", "called"):
+        called = next((by_head[c] for c in head.children if tokens[c].dep == "nsubjpass" and c in by_head), None)
+    if token.dep in ("oprd", "dobj", "attr") and called is not None and noun.kind == "name":
+        noun.role, noun.same, noun.verb = "apposition", called, called.verb  # "a boy named Tom"
+        return
     if token.dep in SUBJECTS and token.dep != "agent":
         noun.role = "subject"
     elif token.dep in OBJECTS:
@@ -365,6 +404,9 @@ def _place_in_sentence(tokens: Sequence[Token], noun: Noun, by_head: dict[int, N
         owned = by_head.get(token.head)
         if owned is not None and owned is not noun:
             owned.owner = noun
+            owned.determiner = owned.determiner or "poss"
+            if noun.kind != "pronoun" and owned.kind == "description" and owned.first == noun.last + 2:
+                owned.first, owned.start = noun.first, noun.start
             noun.verb = _verb_above(tokens, token.head)
     elif token.dep == "attr":
         noun.role = "predicate"

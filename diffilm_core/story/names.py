@@ -36,6 +36,9 @@ class Names:
             if token.dep in SUBJECTS and tokens[token.head].lemma in words("verb.act"):
                 self.acting[low] += 1
             before = tokens[at - 1].low if at else ""
+            above = tokens[token.head]
+            if token.dep == "dobj" and above.lemma in ("approach", "reach", "enter", "visit", "leave", "quit"):
+                self.after_in[low] += 1
             if before in ("in", "at", "from", "near", "through", "towards", "into", "to") and token.dep in (
                 "pobj",
                 "compound",
@@ -73,11 +76,13 @@ class Names:
         )
 
     def is_place(self, word: str) -> bool:
+        if word in words("place.name"):
+            return True
         return self.after_in[word] * 3 > 2 * self.seen[word] and not self.acting[word] and word not in words("name")
 
 
 NEVER_NAMES = words("season", "title") - words("title.m") - words("title.f") | these(
-    "i o oh ah yes no well sir madam english french german spanish italian american dutch latin greek god lord heaven"
+    "i o oh ah yes no well sir madam ma'am english french german spanish italian american dutch latin greek god lord heaven"
     " christmas hurrah alas hush ho ha"
 ) - frozenset(("april", "may", "june"))
 

@@ -169,7 +169,26 @@ def _tokens(doc: Any, pieces: Sequence[Sentence], chunk: range, lemmas: Lemmas) 
     for word in out:
         if word.head != word.index:
             out[word.head].children.append(word.index)
+    for word in out:
+        if word.tag == "NNS" and word.dep == "ROOT":
+            _mend(out, word, lemmas)
     return out
+
+
+def _mend(tokens: list[Token], root: Token, lemmas: Lemmas) -> None:
+    """ "A bee hums": a plural noun that ends a noun phrase in the singular is the verb of its sentence."""
+    before = [tokens[c] for c in root.children if c < root.index]
+    subject = next((t for t in before if t.dep in ("nsubj", "compound") and t.tag in ("NN", "NNP")), None)
+    lead = next((t for t in before if t.low in ("a", "an", "this", "every", "each")), None)
+    if subject is None or (lead is None and subject.dep != "nsubj"):
+        return
+    root.tag, root.pos, root.lemma = "VBZ", "VERB", lemmas(root.low, "VBZ")
+    subject.dep = "nsubj"
+    for word in before:
+        if word.index < subject.index and word.dep in ("det", "amod", "compound", "poss", "nummod"):
+            root.children.remove(word.index)
+            word.head = subject.index
+            subject.children.insert(0, word.index)
 
 
 def _pos(tag: str, dep: str, lemma: str) -> str:

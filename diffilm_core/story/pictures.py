@@ -90,9 +90,7 @@ class Pictures:
         heard = clause.verb in TALK and any(who in piece.cast for who in clause.subject)
         return heard and not NEGATED.search(self.reading.text[slice(*span)])
 
-    def _of_cast(
-        self, clause: Clause, span: tuple[int, int], piece: Piece, figures: dict[str, Figure]
-    ) -> Act | None:
+    def _of_cast(self, clause: Clause, span: tuple[int, int], piece: Piece, figures: dict[str, Figure]) -> Act | None:
         """The clause with figures for its subject: what stands behind the subject is the predicate."""
         who = [name for name in clause.subject if name in self.members]
         if not who:

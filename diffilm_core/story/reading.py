@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from .sentences import Sentence, sentences
 from .setting import Setting
 from .storyboard import CastMember
 
+BLANK = re.compile(r"\n\s*\n")
 MentionKind = Literal["name", "pronoun", "description", "speaker"]
 
 
@@ -116,8 +118,8 @@ def read(text: str) -> Reading:
     names = Names()
     single = single_quoted(text)
     paragraphs = [_Paragraph(tokens) for tokens in parse(text, pieces) if tokens]
-    for paragraph in paragraphs:
-        paragraph.quote(text, single)
+    for before, paragraph in zip([None, *paragraphs], paragraphs, strict=False):
+        paragraph.quote(text, single, before)
         names.learn(paragraph.tokens, text)
     for paragraph in paragraphs:
         paragraph.nouns = nouns(paragraph.tokens, text, names)
@@ -141,9 +143,11 @@ class _Paragraph:
         self.speakers: dict[int, Entity] = {}
         self.open_end = self.starts_spoken = False
 
-    def quote(self, text: str, single: bool) -> None:
+    def quote(self, text: str, single: bool, before: _Paragraph | None) -> None:
+        """Mark the speech. before: the paragraph before, whose speech goes on where no blank line is between."""
         start, end = self.tokens[0].start, self.tokens[-1].end
-        spans = quotations(text, start, end, single)
+        inside = before is not None and before.open_end and not BLANK.search(text, before.tokens[-1].end, start)
+        spans = quotations(text, start, end, single, inside)
         mark_quotations(self.tokens, spans)
         self.starts_spoken = bool(spans) and spans[0][0] == start
         self.open_end = bool(spans) and spans[-1][1] == end and text[end - 1] not in "\"'”’»"

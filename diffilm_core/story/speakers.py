@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from .cast import Entity, Registry
 from .entities import Noun
+from .grammar import Grammar
 from .lexicon import words
 from .parse import Token
 
@@ -16,6 +17,7 @@ class Talk:
 
     def __init__(self, registry: Registry) -> None:
         self.registry = registry
+        self.since = 0.0  # when somebody spoke last
         self.turns: list[tuple[Entity, Entity | None]] = []  # of the paragraphs with speech: speaker, addressee
         self.acted: Entity | None = None  # who acted last in a paragraph without speech
         self.pending: Entity | None = None  # who is about to speak in the next paragraph
@@ -30,14 +32,16 @@ class Talk:
         self.turns.clear()
         self.pending = self.unclosed = self.acted = None
 
-    def read(self, tokens: Sequence[Token], nouns: Sequence[Noun], spoken: bool, clock: float) -> dict[int, Entity]:
+    def read(
+        self, tokens: Sequence[Token], nouns: Sequence[Noun], spoken: bool, clock: float, grammar: Grammar
+    ) -> dict[int, Entity]:
         """Who speaks each quotation of the paragraph."""
         quotes = sorted({t.quote for t in tokens if t.quote >= 0})
         told = [n for n in nouns if n.quote < 0 and n.entities and n.entities[0].alive]
         out: dict[int, Entity] = {}
         for quote in quotes:
             inside = [t.index for t in tokens if t.quote == quote]
-            named = self._attributed(tokens, nouns, inside[0], inside[-1])
+            named = self._attributed(tokens, nouns, inside[0], inside[-1], grammar)
             if named is not None:
                 out[quote] = named
         if quotes and not out:
@@ -53,6 +57,7 @@ class Talk:
         self.pending = self._announced(tokens, nouns)
         self.acted = None if quotes else self._actor(tokens, told)
         if quotes and out:
+            self.since = clock
             self._take_turn(tokens, nouns, out[quotes[0]], told)
         for entity in dict.fromkeys(out.values()):
             entity.acts += 1
@@ -63,7 +68,9 @@ class Talk:
                 self.registry.touch(entity)
         return out
 
-    def _attributed(self, tokens: Sequence[Token], nouns: Sequence[Noun], first: int, last: int) -> Entity | None:
+    def _attributed(
+        self, tokens: Sequence[Token], nouns: Sequence[Noun], first: int, last: int, grammar: Grammar
+    ) -> Entity | None:
         """The subject of the verb of speech beside a quotation."""
         best: tuple[int, Entity] | None = None
         speech = words("verb.speech") | {"think", "wonder", "whisper"}
@@ -76,16 +83,22 @@ class Talk:
             near = min(noun.head, verb.index), max(noun.head, verb.index)
             after = 0 <= near[0] - last <= 3 and tokens[near[0]].sentence == tokens[last].sentence
             before = (
-                (0 < first - near[1] <= 14
-                and tokens[first - 1].text in (",", ":", "-", "--", "—", "'", '"', ";", ",--"))
-                or 0 < first - near[1] <= 2
-            )
+                0 < first - near[1] <= 14 and tokens[first - 1].text in (",", ":", "-", "--", "—", "'", '"', ";", ",--")
+            ) or 0 < first - near[1] <= 2
             if after or before:
                 distance = near[0] - last if after else first - near[1] + 1
                 if best is None or distance < best[0]:
                     best = (distance, noun.entities[0])
         if best is not None:
             return best[1]
+        for at in range(first - 1, max(-1, first - 8), -1):  # "Mary, who sighed and said, ..."
+            if tokens[at].quote >= 0 or tokens[at].sentence != tokens[first].sentence:
+                break
+            if tokens[at].lemma in speech and tokens[at].pos == "VERB":
+                subject = grammar.subject(at)
+                if subject is not None and subject.entities and subject.quote < 0 and subject.entities[0].alive:
+                    return subject.entities[0]
+                break
         return self._beside(tokens, nouns, first, last)
 
     def _beside(self, tokens: Sequence[Token], nouns: Sequence[Noun], first: int, last: int) -> Entity | None:
@@ -93,11 +106,8 @@ class Talk:
         for at in range(last + 1, min(last + 3, len(tokens))):
             if tokens[at].quote < 0 and tokens[at].lemma in words("verb.speech") | {"think"}:
                 for noun in nouns:
-                    if (
-                        (noun.quote < 0
-                        and noun.entities
-                        and 0 <= noun.first - at - 1 <= 1)
-                        or (noun.last == at - 1 and noun.first > last and noun.entities)
+                    if (noun.quote < 0 and noun.entities and 0 <= noun.first - at - 1 <= 1) or (
+                        noun.last == at - 1 and noun.first > last and noun.entities
                     ):
                         return noun.entities[0]
         return None
@@ -121,7 +131,10 @@ class Talk:
         people = [
             e
             for e in reversed(self.registry.active)
-            if e.animacy in ("person", "animal") and not e.plural and e is not speaker
+            if e.animacy in ("person", "animal")
+            and not e.plural
+            and e is not speaker
+            and any(n.quote < 0 for n in e.nouns)
         ]
         return people[0] if people else speaker
 

@@ -1,0 +1,144 @@
+"""When a story is: the time of day, the season, the day or the lapse that a sentence tells."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from .clauses import is_likened, is_negated, is_unreal
+from .entities import Noun
+from .lexicon import these, words
+from .parse import Token
+
+LATER = frozenset(("after", "later"))
+SHORT = these("moment minute instant second while time")
+VAGUE_ALONE = these("day daytime may march fall spring")  # months, seasons and days only with a word that says so
+PREPOSITIONS = these("at in on by during before after towards toward about through of with near")
+OWNERS = these("shadow darkness dead middle hour light dusk gloom coming beginning stillness silence")
+COMING = these("come fall break begin dawn draw arrive set approach be find close")
+LIGHTS = these("sunbeam sunlight sunshine sun light air mist fog sky dew star breeze wind shadow chill frost gloom")
+BY_LIGHT = {"moonlight": "night", "starlight": "night", "dark": "dark"}
+MEALS = these("breakfast lunch luncheon dinner supper tea")
+HABIT = these("every each all often usually always sometimes")
+
+
+def is_told(tokens: Sequence[Token], noun: Noun) -> bool:
+    """Whether what the noun says of the scene is told of it as fact: not in speech, thought, a likeness or a wish."""
+    if noun.quote >= 0 or noun.determiner == "no" or is_likened(tokens, noun.head):
+        return False
+    verb = noun.verb
+    if verb < 0:
+        return True
+    if is_unreal(tokens, verb) or _supposed(tokens, verb):
+        return False
+    clause = verb if tokens[verb].dep == "relcl" else tokens[verb].head
+    if tokens[clause].dep != "relcl":
+        return True
+    before = any(tokens[c].low == "had" and tokens[c].dep == "aux" for c in tokens[clause].children)
+    return not before and not is_likened(tokens, tokens[clause].head)
+
+
+def _supposed(tokens: Sequence[Token], verb: int) -> bool:
+    """Whether a verb has "would", "might" or "seem" about it."""
+    token = tokens[verb]
+    if any(
+        tokens[c].low in ("would", "might", "should", "may", "must") and tokens[c].dep == "aux" for c in token.children
+    ):
+        return True
+    return token.dep in ("xcomp", "ccomp") and tokens[token.head].lemma in ("seem", "appear")
+
+
+def time_of(tokens: Sequence[Token], nouns: Sequence[Noun]) -> tuple[str, bool]:
+    """The time that a sentence tells, "" where it tells none, and whether time has passed."""
+    found, lapse = "", False
+    for noun in nouns:
+        if noun.quote >= 0:
+            continue
+        told = _by_light(tokens, noun)
+        if told:
+            found = told
+            continue
+        known = noun.lemma in words("time.day", "season") or noun.animacy == "time"
+        if not (known or noun.lemma in words("time.unit")) or not is_told(tokens, noun):
+            continue
+        passed = _passed(tokens, noun)
+        if passed is not None:
+            found, lapse = passed or found, lapse or bool(passed)
+            continue
+        said = _said(tokens, noun) if known else ""
+        if said:
+            found = said
+            lapse = lapse or noun.role == "subject"
+        lapse = lapse or (known and bool(set(noun.words) & {"next", "following"}))
+    return found, lapse
+
+
+def _by_light(tokens: Sequence[Token], noun: Noun) -> str:
+    """ "as soon as it was light", "it grew dark", "by moonlight", "the early morning sunbeams"."""
+    if noun.lemma == "it" and noun.role == "subject" and noun.verb >= 0:
+        verb = tokens[noun.verb]
+        state = next(
+            (tokens[c] for c in verb.children if tokens[c].dep == "acomp" and tokens[c].low in ("light", "dark")), None
+        )
+        grows = verb.lemma in ("grow", "get", "become")
+        since = verb.lemma == "be" and verb.dep == "advcl" and state is not None and state.low == "light"
+        if state is not None and (grows or since) and not is_negated(tokens, noun.verb):
+            return state.low
+    if noun.role == "oblique" and noun.lemma in BY_LIGHT and noun.preposition in ("by", "in", "after", "through"):
+        return BY_LIGHT[noun.lemma] if is_told(tokens, noun) else ""
+    if (
+        noun.lemma in MEALS
+        and noun.role == "oblique"
+        and noun.preposition in ("after", "before")
+        and noun.determiner == ""
+    ):
+        return f"{noun.preposition} {noun.lemma}"
+    if noun.lemma in LIGHTS and is_told(tokens, noun):
+        return next((word for word in noun.words if word in words("time.day") and word not in LIGHTS), "")
+    return ""
+
+
+def _passed(tokens: Sequence[Token], noun: Noun) -> str | None:
+    """The lapse that a unit of time tells ("next day", "three days later", "two years passed"), "" where it is too
+    short to tell, None where it tells none."""
+    if noun.lemma not in words("time.unit"):
+        return None
+    after = [t.low for t in tokens[noun.last + 1 : noun.last + 3] if t.sentence == noun.sentence]
+    follows = noun.preposition == "after" and noun.role == "oblique"
+    if follows and noun.determiner == "" and tokens[noun.head].tag == "NN":
+        return ""  # "week after week"
+    if set(noun.words) & {"next", "following"} or after[:1] in (["after"], ["later"]) or follows:
+        if after[1:2] == [noun.lemma]:
+            return ""
+        if noun.lemma in SHORT:
+            return ""
+        said = ["after", *noun.words] if follows else [*noun.words, *LATER & set(after[:1])]
+        return " ".join(word for word in said if word[0].isalpha())
+    if noun.role == "subject" and noun.verb >= 0 and tokens[noun.verb].lemma in ("pass", "elapse"):
+        return f"{' '.join(noun.words)} later" if noun.determiner != "the" else " ".join(noun.words)
+    return None
+
+
+def _said(tokens: Sequence[Token], noun: Noun) -> str:
+    """The words of a time of day or a season where they date the scene."""
+    said = set(noun.words)
+    lead = tokens[noun.first].low
+    named = lead in ("one", "next") or said & {"next", "last", "early", "late"} or noun.kind == "name"
+    if noun.lemma in VAGUE_ALONE and not named and noun.role != "predicate":
+        return ""
+    before = tokens[noun.first - 1].low if noun.first else ""
+    if noun.lemma in ("light", "moonlight") or lead == "no" or {lead, before} & HABIT:
+        return ""
+    told = " ".join(w for w in noun.words if w not in ("very", "that", "this", "same", "one"))
+    if noun.role == "oblique" and noun.preposition in PREPOSITIONS:
+        if noun.preposition == "of" and tokens[tokens[tokens[noun.head].head].head].lemma not in OWNERS:
+            return ""
+        return told
+    adverb = noun.role in ("adverb", "fragment") or (noun.role == "other" and noun.first > 0)
+    if (
+        adverb
+        or noun.role == "predicate"
+        or (lead in ("one", "that", "this") and noun.role not in ("subject", "object"))
+    ):
+        return told
+    comes = noun.role == "subject" and noun.verb >= 0 and tokens[noun.verb].lemma in COMING
+    return told if comes else ""
