@@ -75,7 +75,7 @@ def describe() -> Workflow:
             "film": Node("DiffilmFilmStoryboard", film, (1660, 90), (340, 420)),
             "decode": Node(
                 "DiffilmDecodeVideo", {"vae": ("load", 2), "latent": ("film", 0), "fps": 8.0, "batch": 4},
-                (1660, 570), (340, 110),
+                (1660, 780), (340, 110),
             ),
             **finish(("decode", 0), 2080, 90, movie),
         },

@@ -51,7 +51,7 @@ def describe() -> Workflow:
             "film": Node("DiffilmFilmStoryboard", film, (760, 90), (340, 420)),
             "decode": Node(
                 "DiffilmDecodeVideo", {"vae": ("load", 2), "latent": ("film", 0), "fps": 8.0, "batch": 4},
-                (760, 570), (340, 110),
+                (760, 780), (340, 110),
             ),
             **finish(("decode", 0), 1180, 90, movie),
         },
