@@ -11,15 +11,20 @@ from typing import Any
 
 import numpy as np
 import pytest
+import scipy.linalg
 import torch
 import torch.nn.functional as F
+from PIL import Image
 from torch import Tensor, nn
 
 from diffilm_core.errors import DiffilmError
 from diffilm_core.metrics.clip import Clip
+from diffilm_core.metrics.evaluate import evaluate
 from diffilm_core.metrics.i3d import clip_features, load_i3d
 from diffilm_core.metrics.inception import NAMES, load_inception, picture_features
 from diffilm_core.metrics.lpips import Lpips
+from diffilm_core.metrics.options import Options
+from diffilm_core.metrics.sets import open_set
 from tests.core.metric_kit import tiny_clip, tiny_i3d
 from tests.core.metric_oracles import REFERENCE, clip, pictures, weights
 
@@ -86,11 +91,42 @@ def test_inception_in_pytorch_fids_names(tmp_path: Path) -> None:
         load_inception(file)
 
 
-def test_pictures_are_scaled_as_published() -> None:
-    """TensorFlow's way against NVIDIA's grid, which fid-helper has; clean-fid's against torch's antialiased bicubic."""
+def nvidias_grid(levels: Tensor) -> Tensor:
+    """NVIDIA's way to 299 x 299 pixels, out of fid-helper."""
     spec: Any = importlib.util.spec_from_file_location("resample", weights(INCEPTION[0], "_resample_func.py"))
     theirs = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(theirs)
+    return theirs.nv_bilinear(levels, (299, 299))
+
+
+@pytest.mark.slow
+def test_fid_from_files_to_figure(tmp_path: Path) -> None:
+    """Two folders of pictures by `evaluate`, against NVIDIA's grid, the TorchScript and scipy's root."""
+    levels = np.random.default_rng(4).integers(0, 256, (2, 6, 7, 9, 3), dtype=np.uint8)
+    made, real = (np.repeat(np.repeat(each, 9, 1), 8, 2) for each in levels)
+    network = torch.jit.load(weights(*INCEPTION))
+    found = []
+    for name, pictures_ in (("made", made), ("real", real // 2)):
+        (tmp_path / name).mkdir()
+        for at, picture in enumerate(pictures_):
+            Image.fromarray(picture).save(tmp_path / name / f"{at}.png")
+        with torch.inference_mode():
+            scaled = nvidias_grid(torch.from_numpy(pictures_).permute(0, 3, 1, 2).float())
+            found.append(network((scaled - 128) / 128).double().numpy())
+    span = np.linalg.qr(np.concatenate([each - each.mean(0) for each in found]).T)[0][:, :10]
+    first, second = (np.cov(each @ span, rowvar=False) for each in found)
+    gap = np.square(found[0].mean(0) - found[1].mean(0)).sum()
+    root = scipy.linalg.sqrtm(first @ second + 1e-12 * np.eye(10)).real
+    left = sum(np.var(each, 0, ddof=1).sum() for each in found) - np.trace(first + second)  # outside the span
+    wanted = gap + np.trace(first + second - 2 * root) + left
+    folder = weights(*INCEPTION).parent
+    report = evaluate(*(open_set(tmp_path / name) for name in ("made", "real")), metrics=["fid"], folder=folder,
+                      device="cpu", options=Options(rounds=0))  # fmt: skip
+    assert report["fid"].spread.value == pytest.approx(wanted, rel=1e-4)
+
+
+def test_pictures_are_scaled_as_published() -> None:
+    """TensorFlow's way against NVIDIA's grid, which fid-helper has; clean-fid's against torch's antialiased bicubic."""
 
     class Same(nn.Module):
         def __init__(self) -> None:
@@ -104,7 +140,7 @@ def test_pictures_are_scaled_as_published() -> None:
         frames = torch.from_numpy(np.random.default_rng(2).random((1, *size, 3)).astype(np.float32))
         levels = (frames * 255).round().permute(0, 3, 1, 2)
         found = picture_features(Same(), frames) * 128 + 128  # type: ignore[arg-type]
-        assert (found - theirs.nv_bilinear(levels, (299, 299))).abs().max() < 2e-2  # its grid is in float32
+        assert (found - nvidias_grid(levels)).abs().max() < 2e-2  # its grid is in float32
         clean = picture_features(Same(), frames, resize="clean") * 128 + 128  # type: ignore[arg-type]
         wanted = F.interpolate(levels, (299, 299), mode="bicubic", antialias=True).clamp(0, 255)
         assert (clean - wanted).abs().max() < 1e-2
@@ -153,7 +189,6 @@ def test_other_files_are_refused(tmp_path: Path) -> None:
 
 def test_clipsim_equals_transformers(tmp_path: Path) -> None:
     """The mean cosine of CLIPModel's own embeddings, of pictures as its own processor prepares them."""
-    from PIL import Image
     from transformers import CLIPImageProcessorPil, CLIPModel
 
     clip = Clip(tiny_clip(tmp_path / "clip"))
