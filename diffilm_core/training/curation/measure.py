@@ -20,6 +20,8 @@ from .row import Row, motion_bucket
 from .settings import SAMPLES, SIDE, Settings
 
 Picture = NDArray[np.uint8]
+HASH_RATE, HASHES = 8, 32
+"""Frames a second that are hashed, until there are so many; of a longer shot half as many a second, and so on."""
 CLOSE = 3
 """Frames of a shot in which text is looked for and that CLIP sees."""
 
@@ -55,12 +57,14 @@ def measure(path: str | Path, settings: Settings | None = None) -> list[Row]:
 
 
 class _Shot:
-    """What is known of a shot so far. Of its frames some are kept, evenly spread, at most `2 * SAMPLES`."""
+    """What is known of a shot so far. Of its frames some are kept, evenly spread, less than `2 * SAMPLES`."""
 
     def __init__(self, fps: float) -> None:
         self.fps, self.motion = fps, Motion(fps)
         self.kept: list[Picture] = []
         self.every, self.count = 1, 0
+        self.hashes: list[list[int]] = []
+        self.hash_every = max(1, round(fps / HASH_RATE))
 
     def add(self, frame: Picture) -> None:
         self.motion.add(frame)
@@ -68,6 +72,10 @@ class _Shot:
             self.kept.append(frame)
             if len(self.kept) == 2 * SAMPLES:
                 self.kept, self.every = self.kept[::2], self.every * 2
+        if self.count % self.hash_every == 0:
+            self.hashes.append(look.hashes([frame]))
+            if len(self.hashes) == HASHES:
+                self.hashes, self.hash_every = self.hashes[::2], self.hash_every * 2
         self.count += 1
 
     def row(self, settings: Settings, caption: str | None, width: int, height: int) -> Row:
@@ -91,7 +99,7 @@ class _Shot:
             text=text.area(close) if settings.text and text.available() else None,
             bars=1 - (right - left) * (bottom - top), left=left, top=top, right=right, bottom=bottom,
             sharpness=look.sharpness([_cropped(frame, edges) for frame in frames]),
-            aesthetic=aesthetic, match=match, caption=caption, hashes=look.hashes(frames),
+            aesthetic=aesthetic, match=match, caption=caption, hashes=[each for found in self.hashes for each in found],
             thumb=look.thumbnail(frames),
         )  # fmt: skip
 

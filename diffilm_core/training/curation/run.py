@@ -146,13 +146,12 @@ def _rows(work: WorkFile) -> Iterator[Row]:
 
 
 def _duplicates(work: WorkFile, thresholds: Thresholds) -> dict[int, int]:
-    """By the number of a shot that repeats a better one: that one's. Shots that fall anyway take no part."""
+    """By the number of a shot that repeats a better one: that one's."""
     if thresholds.duplicate_bits is None:
         return {}
     found = Duplicates(thresholds.duplicate_bits, thresholds.duplicate_share)
     for number, row in enumerate(_rows(work)):
-        if not reasons(row, thresholds):
-            found.add(number, row)
+        found.add(number, row, stays=not reasons(row, thresholds))
     return found.leaders()
 
 

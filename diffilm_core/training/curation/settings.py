@@ -18,7 +18,7 @@ else:
 SIDE = 640
 """The longer side, in pixels, of the frames that are looked at; larger ones are reduced to it."""
 SAMPLES = 8
-"""Frames of a shot that are hashed and looked at closely."""
+"""Frames of a shot that are looked at closely."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class Thresholds:
     min_aesthetic: float | None = None
     min_match: float | None = None
     duplicate_bits: int | None = 4
-    duplicate_share: float = 0.6
+    duplicate_share: float = 0.5
 
 
 REASONS = {
