@@ -115,7 +115,7 @@ print(json.dumps([found.files, resource.getrusage(resource.RUSAGE_SELF).ru_maxrs
 def test_peak_memory_does_not_grow_with_the_folder(tmp_path: Path) -> None:
     clips = packaged()[:3]
     peaks = {}
-    for count in (6, 60):
+    for count in (6, 36):
         folder = tmp_path / str(count)
         folder.mkdir()
         from tests.spoiled import save
@@ -129,4 +129,4 @@ def test_peak_memory_does_not_grow_with_the_folder(tmp_path: Path) -> None:
         files, peaks[count] = json.loads(made.stdout.splitlines()[-1])
         assert files == count
     print(peaks)
-    assert peaks[60] < 1.03 * peaks[6]
+    assert peaks[36] < 1.03 * peaks[6]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -146,6 +147,23 @@ def test_a_strange_file_is_named_and_the_others_go_on(
     monkeypatch.setattr(workers, "measure", strange)
     found = curate(folder, tmp_path / "set", settings=PLAIN)
     assert ("film.mp4", "not measured", "ZeroDivisionError: strange") in found.broken and found.kept == 1
+
+
+class Deadly(str):
+    """A name that ends the process which it is sent to."""
+
+    def __reduce__(self):
+        return os._exit, (1,)
+
+
+@pytest.mark.slow
+def test_a_file_that_ends_its_process_is_named_and_the_others_go_on(tmp_path: Path) -> None:
+    for name in "abcdef":
+        (tmp_path / name).write_text("no video")
+    names = ["a", "b", Deadly("c"), "d", "e", "f"]
+    found = {line["file"]: line["reason"] for line in workers.all_measured(tmp_path, names, PLAIN, 2)}
+    assert set(found) == set("abcdef") and "died" in found["c"]
+    assert all("cannot be opened" in reason for name, reason in found.items() if name != "c")
 
 
 def test_wrong_folders_and_data_sets_are_named(folder: Path, tmp_path: Path) -> None:

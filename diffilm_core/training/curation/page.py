@@ -101,6 +101,8 @@ def _bounds(report: Report, reason: str) -> str:
         for score, name in REASONS.get(reason, ())
         if getattr(report.thresholds, name) is not None
     )
+    if reason == "duplicate":
+        return f"{report.thresholds.duplicate_bits} of 64 bits or fewer differ"
     return " or ".join(bounds)
 
 
@@ -151,7 +153,7 @@ def _svg(histogram: Histogram, lines: Sequence[float]) -> str:
     score = histogram.score
     middle = (score.low * score.high) ** 0.5 if score.log else (score.low + score.high) / 2
     marks += [
-        f'<text x="{x}" y="{HEIGHT + 12}" text-anchor="{anchor}">{value:.3g}</text>'
+        f'<text x="{x}" y="{HEIGHT + 12}" text-anchor="{anchor}">{value:.4g}</text>'
         for x, anchor, value in ((0, "start", score.low), (WIDTH / 2, "middle", middle), (WIDTH, "end", score.high))
     ]
     axis = f'<line x1="0" x2="{WIDTH}" y1="{HEIGHT}" y2="{HEIGHT}" stroke="#9aa4ad"/>'

@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
@@ -83,13 +84,14 @@ def curate(
                 else:
                     yield name
 
-        for line in all_measured(folder, names(), settings, workers):
-            work.append(line)
-            done += 1
-            if "kind" in line:
-                log.warning("left out: %s: %s: %s", line["file"], line["kind"], line["reason"])
-            if progress is not None:
-                progress("measuring", done, total, line["file"])
+        with closing(all_measured(folder, names(), settings, workers)) as lines:
+            for line in lines:
+                work.append(line)
+                done += 1
+                if "kind" in line:
+                    log.warning("left out: %s: %s: %s", line["file"], line["kind"], line["reason"])
+                if progress is not None:
+                    progress("measuring", done, total, line["file"])
         work.refresh()
         return _decided(work, dataset, thresholds or Thresholds(), progress)
 

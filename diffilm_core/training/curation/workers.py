@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from itertools import islice
@@ -32,7 +32,7 @@ def measured(folder: Path, name: str, settings: Settings) -> Line:
         return {**line, "kind": FAILED, "reason": f"{type(error).__name__}: {error}"}
 
 
-def all_measured(folder: Path, names: Iterable[str], settings: Settings, workers: int) -> Iterator[Line]:
+def all_measured(folder: Path, names: Iterable[str], settings: Settings, workers: int) -> Generator[Line, None, None]:
     """A line for each name, as they get done. A file whose process dies is named and the others go on."""
     if workers <= 1:
         for name in names:
