@@ -24,6 +24,7 @@ from .setting import Setting
 from .storyboard import CastMember
 
 BLANK = re.compile(r"\n\s*\n")
+ARTICLE = re.compile(r"^(?:an?|the)\s+(?=\S)", re.IGNORECASE)
 MentionKind = Literal["name", "pronoun", "description", "speaker"]
 
 
@@ -165,9 +166,9 @@ def _assemble(
     scene = 0
 
     def called(entity: Entity) -> str:
-        return (
-            found[entity].name if entity in found else next((n.text for n in entity.nouns if n.kind != "pronoun"), "it")
-        )
+        known = found[entity].name if entity in found else None
+        name = known or next((n.text for n in entity.nouns if n.kind != "pronoun"), "it")
+        return ARTICLE.sub("the ", name)  # who was named "A lion" where a sentence began
 
     out: list[SentenceReading] = []
     for number, piece in enumerate(pieces):

@@ -371,3 +371,8 @@ def test_each_clause_tells_its_own_act() -> None:
     members = (CastMember("fox", "fox"), CastMember("owl", "owl"))
     board = plan(Reading(f"{first} {second}", (one, two), members))
     assert [shot.prompt for shot in board.shots] == ["A fox drew near and an owl saw it", "A rabbit and a fox run home"]
+
+
+def test_whoever_is_looked_at_is_named_as_in_the_middle_of_a_sentence() -> None:
+    board = split_story("A lion sits in the meadow. A rabbit comes out of the grass and looks at him.")
+    assert board.shots[1].prompt == "A rabbit comes out of the grass and looks at the lion in the meadow"
