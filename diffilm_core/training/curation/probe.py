@@ -9,8 +9,8 @@ from ...errors import DiffilmError
 NOT_VIDEO, DAMAGED, FAILED = "not video", "truncated or damaged", "not measured"
 STARTS = (b"\x1aE\xdf\xa3", b"GIF8", b"FLV", b"OggS", b"0&\xb2u\x8ef\xcf\x11", b"\x00\x00\x01\xba", b"\x00\x00\x01\xb3")
 BOXES = (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip")
-MISSING = 0.5
-"""Seconds that may be missing at the end before a file counts as cut off."""
+MISSING = 2.5
+"""Frames that may be missing at the end, by the file's own length, before it counts as cut off."""
 
 
 class Unusable(DiffilmError):
@@ -39,7 +39,7 @@ def check(path: Path) -> None:
             if not streams:
                 raise Unusable(NOT_VIDEO, "it holds no pictures that move")
             video = streams[0]
-            said = video.frames
+            said, rate = video.frames, float(video.average_rate or 25)
             lasts = float(container.duration / av.time_base) if container.duration else 0.0
             start = float(container.start_time / av.time_base) if container.start_time else 0.0
             count, end = 0, 0.0
@@ -53,7 +53,7 @@ def check(path: Path) -> None:
         raise Unusable(kind, f"it cannot be opened ({error.strerror or error})") from error
     if said and count < said:
         raise Unusable(DAMAGED, f"it ends after {count} of {said} frames")
-    if lasts and end - start < lasts - max(MISSING, 0.02 * lasts):
+    if lasts and end - start < lasts - max(0.1, MISSING / rate):
         raise Unusable(DAMAGED, f"it ends after {end - start:.1f} of {lasts:.1f} s")
     if count <= 1:
         raise Unusable(NOT_VIDEO, "it is a single picture")
