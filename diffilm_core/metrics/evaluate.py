@@ -32,10 +32,10 @@ class Metric:
 METRICS = {
     each.name: each
     for each in (
-        Metric("fvd", (MANY, REAL, MOVING), "i3d"),
-        Metric("fid", (MANY, REAL), "inception"),
+        Metric("fvd", (REAL, MOVING, MANY), "i3d"),
+        Metric("fid", (REAL, MANY), "inception"),
         Metric("is", (MANY,), "classifier"),
-        Metric("is-video", (MANY, MOVING), "i3d"),
+        Metric("is-video", (MOVING, MANY), "i3d"),
         Metric("clipsim", (WORDS,), "clip"),
         Metric("psnr", (REAL, PAIRS)),
         Metric("ssim", (REAL, PAIRS)),
