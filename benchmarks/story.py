@@ -5,7 +5,9 @@
     python benchmarks/story.py odd [--bytes 10000000]                          # texts that are no prose, 10 MB each
 
 Each text has a process of its own. `seconds` is of the story alone, `start` what is loaded once (parser, tokenizer);
-`MiB` is what the peak grew by after the start. A text whose spans do not hold every character once ends the run.
+`MiB` is what the peak grew by after the start. `pronouns` counts prompts whose subject is a third-person pronoun that
+was not resolved, `long` those over the encoder's tokens, `empty` those that name nothing. A text whose spans do not
+hold every character once ends the run.
 """
 
 from __future__ import annotations
@@ -66,6 +68,7 @@ def text_of(what: str, name: str, size: int, archive: Path) -> str:
 
 def measure(text: str) -> dict[str, float]:
     from diffilm_core.story import split_story
+    from diffilm_core.story.prompts import phrasing_of, token_counter, unresolved_subject
 
     began = time.perf_counter()
     split_story("Once the old king of the hill saw his daughter run over the bridge. She laughed at him.")
@@ -82,7 +85,12 @@ def measure(text: str) -> dict[str, float]:
         at = end
     if text[at:].strip():
         raise SystemExit(f"spans end at {at}, the text does not")
+    phrasing = phrasing_of("plain")
+    count = token_counter(phrasing)
+    prompts = [shot.prompt for shot in board.shots]
     return {
+        "pronouns": sum(map(unresolved_subject, prompts)), "long": sum(count(p) > phrasing.limit for p in prompts),
+        "empty": sum(not any(c.isalnum() for c in p) or p == "An empty scene" for p in prompts),
         "words": len(text.split()), "kB": len(text.encode()) / 1000, "shots": len(board.shots), "cast": len(board.cast),
         "start": started - began, "seconds": seconds, "MiB": (peak - empty) / 1024,
     }  # fmt: skip
@@ -105,7 +113,12 @@ def main() -> None:
             names = sorted(Path(entry.name).stem for entry in packed if entry.name.endswith(".txt"))
     else:
         names = list(ODD) if options.what == "odd" else ["25000", "50000", "100000", "200000"]
-    print("| text | words | kB | shots | cast | seconds | s / 100,000 words | s / 100 kB | MiB |\n" + "|---" * 9 + "|")
+    print(
+        "| text | words | kB | shots | cast | seconds | s / 100,000 words | s / 100 kB | MiB "
+        "| pronouns | long | empty |\n"
+        + "|---" * 12
+        + "|"
+    )
     for name in [options.only] if options.only else names:
         command = [sys.executable, __file__, options.what, "--child", "--only", name]
         command += ["--bytes", str(options.bytes), "--archive", str(options.archive)]
@@ -117,7 +130,8 @@ def main() -> None:
         by_words, by_size = m["seconds"] * 1e5 / max(m["words"], 1), m["seconds"] * 100 / m["kB"]
         print(
             f"| {name} | {m['words']:,} | {m['kB']:,.0f} | {m['shots']:,} | {m['cast']} | {m['seconds']:.1f} "
-            f"| {by_words:.1f} | {by_size:.2f} | {m['MiB']:.0f} |",
+            f"| {by_words:.1f} | {by_size:.2f} | {m['MiB']:.0f} "
+            f"| {m['pronouns']} | {m['long']} | {m['empty']} |",
             flush=True,
         )
 

@@ -20,7 +20,8 @@ SIDES = (
 )  # fmt: skip
 CLAIMS = {"mr": "m", "mister": "m", "mrs": "w", "miss": "u", "ms": "u"}
 TITLED = {
-    "dr": ("doctor", "physician"), "capt": ("captain",), "col": ("colonel",), "gen": ("general",), "prof": ("professor",),
+    "dr": ("doctor", "physician"), "capt": ("captain",), "col": ("colonel",), "gen": ("general",),
+    "prof": ("professor",),
     "lieut": ("lieutenant",), "sgt": ("sergeant",), "rev": ("clergyman", "parson", "reverend"), "father": ("priest",),
     "reverend": ("clergyman", "parson"), "old": (), "little": (), "young": (), "poor": (), "dear": (), "uncle": (),
     "aunt": (), "cousin": (), "brother": (), "sister": (), "mother": (), "lord": ("lord", "nobleman"),
@@ -51,16 +52,12 @@ class Entity:
     nouns: list[Noun] = field(default_factory=list)
     trail: list[tuple[float, float, Noun]] = field(default_factory=list)  # clock, weight, where
     acts: int = 0
+    called: bool = False  # by a name of its own, not only "the White Rabbit"
     neuter: bool = False  # the story calls it "it"
 
     @property
     def proper(self) -> bool:
         return bool(self.names)
-
-    @property
-    def called(self) -> bool:
-        """Whether it has a name of its own, not only "the White Rabbit"."""
-        return any(noun.kind == "name" and noun.determiner != "the" for noun in self.nouns)
 
     @property
     def alive(self) -> bool:
@@ -106,12 +103,14 @@ class Registry:
         if vote and not noun.plural and entity.alive and len(set(entity.gender) - {"n"}) != 1:
             best, count = vote.most_common(1)[0]
             if count * 3 >= 2 * sum(vote.values()) and best in entity.gender:
-                entity.gender = best if best != "n" else entity.gender
+                stays = "n" if entity.animacy == "animal" and noun.kind != "name" else ""  # may be "it" elsewhere
+                entity.gender = best + stays if best != "n" else entity.gender
         return entity
 
     def learn(self, entity: Entity, noun: Noun) -> None:
         """What the noun phrase says of the entity."""
         if noun.kind == "name":
+            entity.called = entity.called or noun.determiner != "the"
             name = tuple(part.lower() for part in noun.name)
             if name not in entity.names:
                 entity.names.add(name)
@@ -215,9 +214,10 @@ class Registry:
         return [e for e in self.by_word.get(word, ()) if word in e.family]
 
     def _compatible(self, entity: Entity, noun: Noun, owner: Entity | None) -> bool:
-        if owner is not None and noun.determiner == "poss" and entity.owner not in (None, owner):
-            if noun.owner is None or noun.owner.kind != "pronoun" or len(self.by_word[noun.lemma]) > 1:
-                return False
+        others = owner is not None and noun.determiner == "poss" and entity.owner not in (None, owner)
+        sure = noun.owner is None or noun.owner.kind != "pronoun" or len(self.by_word[noun.lemma]) > 1
+        if others and sure:
+            return False  # "his mother" may be of somebody mistaken; "Tom's mother" is Tom's
         stranger = noun.determiner == "poss" and owner is not None and entity.owner is None and entity.alive
         if stranger and entity not in self.active[-12:]:
             return False

@@ -7,32 +7,26 @@ arguments of one verb the same; gender is learned from titles, names, kin and ea
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections import Counter
 from collections.abc import Sequence
 
-from .cast import Entity, Registry, key_of
+from .cast import Entity, Registry
 from .clauses import is_visible
 from .entities import FIRST, FIRST_PLURAL, SECOND, Noun
 from .grammar import Grammar
 from .lexicon import these, words
 from .parse import Token
+from .salience import FADING, remember, salience, weight_of
 from .speakers import Talk
 
-WEIGHT = {"subject": 1.0, "object": 0.62, "oblique": 0.42, "possessor": 0.45, "predicate": 0.4, "apposition": 0.3}
-FADING = 0.6  # of salience, for each sentence told
-ENTERS = 1.3  # weight of who comes in behind the verb: "there came a knight"
-HELD = 0.75  # weight of whose hand or eye is named
 REFLEXIVE = these("himself herself itself themselves")
 UNSURE = 0.7  # of salience, where the gender is not known
 UNSURE_NAMED = 0.9  # the same for those with a name
 NOT_IT = 0.5
+NOT_IT_NAMED = 0.15
 BOUND = 1.3  # times as salient: the subject of the clause above
 BOUND_OWN = 1.6  # times as salient: the subject, for "his" in its clause
-SAME = 1.1  # times as salient: named in the same sentence
-STAR = 0.0  # more salient for each doubling of what is told of somebody
 AROUND = these("about around round before behind beside above beneath under over near")
-LOOK_BACK = 6  # mentions of one entity that count
 RELATED = these("friend companion comrade partner fellow")
 COLLECTIVE = these("crew party company family band group troop gang team couple pair")
 EMPTY_IT = these("seem appear happen rain snow hail thunder turn chance matter follow")
@@ -102,27 +96,8 @@ class Resolver:
                 del self.sets[:-12]
 
     def _mention(self, entity: Entity, noun: Noun) -> None:
-        weight = WEIGHT.get(noun.role, 0.4)
-        if noun.role == "subject" and noun.verb >= 0 and self.tokens[noun.verb].dep not in ("ROOT", "conj"):
-            weight = 0.85
-        if noun.quote >= 0:
-            weight *= 0.3
-        if noun.role == "subject" and noun.determiner == "a" and noun.head > noun.verb >= 0:
-            weight = ENTERS
-        if noun.plural and noun.determiner == "" and noun.kind == "description":
-            weight *= 0.4
-        if noun.role == "possessor" and self.tokens[self.tokens[noun.head].head].dep in ("nsubj", "nsubjpass"):
-            weight = max(weight, 0.8)
-        if noun.role == "possessor" and self.tokens[self.tokens[noun.head].head].lemma in words("body"):
-            weight = max(weight, HELD)
-        if not noun.visible:
-            weight *= 0.8
-        if entity.animacy == "thing":
-            weight *= 0.8
         if noun.quote < 0 or noun.lemma not in FIRST | SECOND:
-            entity.trail.append((self.clock, weight, noun))
-        if len(entity.trail) > LOOK_BACK:
-            entity.trail.remove(min(entity.trail, key=lambda item: item[1] * FADING ** (self.clock - item[0])))
+            remember(entity, self.clock, weight_of(self.tokens, noun, entity), noun)
         entity.nouns.append(noun)
         told = noun.quote < 0 and noun.role == "subject" and noun.verb >= 0
         if told and self.tokens[noun.verb].lemma in words("verb.act"):
@@ -150,7 +125,7 @@ class Resolver:
         found = registry.find(noun, owner)
         if found is None and noun.animacy in ("person", "animal"):
             busy = self._busy(noun, nouns)
-            found = registry.epithet(noun, busy, {e: self._salience(e, noun) for e in registry.active if e.alive})
+            found = registry.epithet(noun, busy, {e: salience(e, noun, self.clock) for e in registry.active if e.alive})
         if found is None and registry.bare(noun) and noun.role != "subject":
             return ()
         alone = noun.owner is not None and len(noun.owner.entities) == 1
@@ -168,7 +143,7 @@ class Resolver:
     def _other(self, owner: Entity, noun: Noun) -> Entity | None:
         """ "His friend": the other one who is there."""
         others = [e for e in self.registry.active if e.alive and e is not owner and e.proper]
-        there = [(self._salience(e, noun), -e.order, e) for e in others if e.fits(noun.gender, False)]
+        there = [(salience(e, noun, self.clock), -e.order, e) for e in others if e.fits(noun.gender, False)]
         best = max(there, default=None, key=lambda item: item[:2])
         return best[2] if best is not None and best[0] > 0.05 else None
 
@@ -243,12 +218,12 @@ class Resolver:
         for entity in self.registry.active:
             if entity in busy or not self._agrees(entity, noun):
                 continue
-            score = self._salience(entity, noun) * bound.get(entity, 1.0)
+            score = salience(entity, noun, self.clock) * bound.get(entity, 1.0)
             if set(entity.gender) - {"n"} != set(noun.gender):
                 unsure = UNSURE_NAMED if entity.proper else UNSURE
                 score *= unsure if entity.alive and noun.gender != "n" else 0.95
             if noun.gender == "n" and entity.alive and (len(set(entity.gender)) < 3 or entity.called):
-                score *= NOT_IT  # called he or she before, or by a name of its own
+                score *= NOT_IT_NAMED if entity.called else NOT_IT  # called he or she before, or by a name of its own
             scores.append((score, entity.order, entity))
         best = max(scores, key=lambda item: (item[0], -item[1]), default=None)
         if best is None or best[0] < 0.02:
@@ -309,8 +284,8 @@ class Resolver:
 
     def _spoken_of(self, noun: Noun, nouns: Sequence[Noun]) -> set[Entity]:
         """Those whom the speech beside the verb names: hardly anybody calls himself by his name."""
-        near = {self.tokens[i].quote for i in (noun.first - 1, noun.first - 2, noun.verb - 1, noun.verb + 1, noun.verb + 2)
-                if 0 <= i < len(self.tokens)}  # fmt: skip
+        beside = (noun.first - 1, noun.first - 2, noun.verb - 1, noun.verb + 1, noun.verb + 2)
+        near = {self.tokens[i].quote for i in beside if 0 <= i < len(self.tokens)}
         out: set[Entity] = set()
         for other in nouns:
             if other.quote >= 0 and other.quote in near and other.kind != "pronoun" and other.role != "possessor":
@@ -360,41 +335,32 @@ class Resolver:
                 at = self.tokens[at].head
         return out
 
-    def _salience(self, entity: Entity, noun: Noun) -> float:
-        total = 0.0
-        for clock, weight, mention in entity.trail:
-            if mention is noun:
-                continue
-            gap = self.clock - clock
-            share = weight * FADING ** max(0.0, gap)
-            if mention.sentence == noun.sentence and mention.quote == noun.quote:
-                if noun.role == "possessor" and mention.role == "subject" and mention.verb == noun.verb:
-                    share *= 1.5
-                share *= SAME
-            if mention.role == noun.role == "subject" and gap <= 1:
-                share *= 1.15
-            total = max(total, share) + 0.25 * min(total, share)
-        return total * (1 + STAR * math.log2(1 + entity.acts))
-
     def _they(self, noun: Noun, busy: set[Entity], bound: dict[Entity, float]) -> tuple[Entity, ...]:
         options: list[tuple[float, int, tuple[Entity, ...]]] = []
         for entity in self.registry.active:
             if entity.plural and entity not in busy:
-                score = self._salience(entity, noun) * (1.0 if entity.alive else 0.6) * bound.get(entity, 1.0)
+                score = salience(entity, noun, self.clock) * (1.0 if entity.alive else 0.6) * bound.get(entity, 1.0)
                 options.append((score, 0, (entity,)))
         for clock, members in self.sets:
             if not set(members) & busy:
-                options.append((1.05 * FADING ** (self.clock - clock), 1, members))
+                options.append((1.2 * FADING ** (self.clock - clock), 1, members))
         people = [
-            (self._salience(e, noun), e) for e in self.registry.active if e.alive and not e.plural and e not in busy
+            (salience(e, noun, self.clock), e)
+            for e in self.registry.active
+            if e.alive and not e.plural and e not in busy
         ]
         people = sorted((p for p in people if p[0] > 0.25), key=lambda p: (-p[0], p[1].order))[:3]
         if len(people) >= 2:
-            options.append((0.95 * people[1][0], 2, tuple(e for _, e in people[:2])))
+            options.append((0.85 * people[1][0], 2, tuple(e for _, e in people[:2])))
         if not options:
             return ()
         best = max(options, key=lambda item: (item[0], -item[1]))
-        return best[2] if best[0] >= 0.05 else ()
+        if best[0] < 0.05:
+            return ()
+        if len(best[2]) > 1 and noun.quote < 0:
+            self.sets.append((self.clock, best[2]))
+            del self.sets[:-12]
+        return best[2]
 
     def _empty(self, noun: Noun) -> bool:
         """ "It was late", "it seems that": stands for nothing."""
@@ -442,27 +408,3 @@ class Resolver:
         told = dataclasses.replace(noun, kind="description", lemma="we", animacy="group", gender="mfn", entities=[])
         self.us = self.registry.add(told)
         return (self.us,)
-
-
-def gender_votes(paragraphs: Sequence[Sequence[Noun]]) -> dict[str, Counter[str]]:
-    """What pronouns follow a name where it alone can be meant: {name: {"m": 3, "f": 0}}."""
-    votes: dict[str, Counter[str]] = {}
-    for nouns in paragraphs:
-        last: Noun | None = None
-        alone = True
-        sentence = -1
-        for noun in nouns:
-            if noun.quote >= 0:
-                continue
-            if noun.sentence != sentence:
-                if noun.sentence > sentence + 1:
-                    last = None
-                sentence = noun.sentence
-            if noun.kind != "pronoun" and noun.animacy in ("person", "animal") and not noun.plural:
-                alone = last is None or key_of(last) == key_of(noun)
-                last = noun
-            elif noun.kind == "pronoun" and last is not None and alone and noun.gender in ("m", "f", "n"):
-                if noun.gender == "n" and (noun.role == "subject" or last.animacy == "person"):
-                    continue
-                votes.setdefault(key_of(last), Counter())[noun.gender] += 1
-    return votes

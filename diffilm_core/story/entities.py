@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
+from .kinds import kind_of_name, told_gender
 from .lexicon import genders, these, words
 from .names import SUBJECTS, Names
 from .parse import Token
@@ -88,9 +89,9 @@ def nouns(tokens: Sequence[Token], story: str, names: Names) -> list[Noun]:
         elif token.tag in NOUN_TAGS or low in ("everybody", "everyone", "others", "somebody", "someone"):
             if token.dep == "compound" and token.head > at and tokens[token.head].tag in NOUN_TAGS:
                 continue
-            if at + 1 < len(tokens) and proper[at + 1] and tokens[at + 1].head == at and tokens[at + 1].dep == "appos":
-                if genders("person", low):
-                    continue  # "the little mother Jackal"
+            after = tokens[at + 1] if at + 1 < len(tokens) and proper[at + 1] else token
+            if after.head == at and after.dep == "appos" and genders("person", low):
+                continue  # "the little mother Jackal"
             noun = _description(tokens, at, proper)
         else:
             continue
@@ -191,7 +192,7 @@ def _name(tokens: Sequence[Token], at: int, proper: list[bool], names: Names) ->
         and (genders("person", single) or single in words("animal"))
     ):
         noun.plural = True
-    _kind_of_name(noun, names)
+    kind_of_name(noun, names)
     return noun
 
 
@@ -210,39 +211,6 @@ def _couple(tokens: Sequence[Token], at: int, last: int) -> int:
 
 
 TITLE_POINT = these("mr mrs ms dr st messrs capt col gen prof rev hon lieut sgt")
-
-
-def _kind_of_name(noun: Noun, names: Names) -> None:
-    low = [part.lower() for part in noun.name]
-    last = noun.lemma
-    singular = last[:-1] if last.endswith("s") and last not in words("animal", "name") else last
-    if "the" in low[1:-1]:
-        singular = low[-1]
-    if noun.title or genders("name", low[0]):
-        noun.animacy = "animal" if singular in words("animal") else "person"
-        noun.gender = genders("title", noun.title).replace("n", "") or genders("name", low[0]) or "mf"
-        if not noun.title and singular in words("animal"):
-            noun.gender = (genders("name", low[0]) or "mf") + "n"
-    elif genders("person", singular):
-        noun.animacy, noun.gender = "person", genders("person", singular).replace("n", "") or "mf"
-    elif singular in words("animal"):
-        noun.animacy, noun.gender = (
-            "animal",
-            genders("animal", singular) + "n" if genders("animal", singular) else "mfn",
-        )
-    elif singular in words("indoor", "outdoor") or names.is_place(last) or noun.name[0].lower() in ("mount", "lake"):
-        noun.animacy, noun.gender = "place", "n"
-    elif last in words("time", "season"):
-        noun.animacy, noun.gender = "time", "n"
-    else:
-        noun.animacy, noun.gender = "person", "mf" if noun.title else "mfn"
-        folk = last.endswith(("er", "man", "ian", "ite", "ese"))
-        if noun.determiner == "the" and not noun.plural and not names.acting[last] and not folk:
-            noun.animacy = "thing"
-    noun.gender = _told_gender(noun)
-    if noun.plural:
-        noun.gender = "mfn"
-        noun.animacy = "group" if noun.animacy in ("person", "animal") else noun.animacy
 
 
 def _description(tokens: Sequence[Token], at: int, proper: list[bool]) -> Noun:
@@ -288,21 +256,14 @@ def _description(tokens: Sequence[Token], at: int, proper: list[bool]) -> Noun:
         or (c == at + 1 and tokens[c].dep == "prep" and tokens[c].low in ("with", "in", "at", "from"))
         for c in tokens[at].children if c > at
     )  # fmt: skip
-    noun.gender = _told_gender(noun)
+    noun.gender = told_gender(noun)
     if noun.plural and noun.animacy in ("person", "animal"):
         noun.animacy = "group"
         noun.gender = "mfn"
     return noun
 
 
-def _told_gender(noun: Noun) -> str:
-    """ "the mother duck", "the little father Jackal": what a word of kin says."""
-    said = {genders("person", word) for word in noun.words if word in PARENTS and word != noun.lemma}
-    return said.pop() if len(said) == 1 and noun.animacy in ("person", "animal") else noun.gender
-
-
 EVERYDAY = words("person", "animal", "group", "indoor", "outdoor", "generic", "thing", "body", "clothes")
-PARENTS = these("father mother papa mama mamma daddy mummy brother sister lady gentleman boy girl")
 
 
 def _after(tokens: Sequence[Token], at: int) -> str:

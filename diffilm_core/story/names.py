@@ -82,8 +82,8 @@ class Names:
 
 
 NEVER_NAMES = words("season", "title") - words("title.m") - words("title.f") | these(
-    "i o oh ah yes no well sir madam ma'am english french german spanish italian american dutch latin greek god lord heaven"
-    " christmas hurrah alas hush ho ha"
+    "i o oh ah yes no well sir madam ma'am english french german spanish italian american dutch latin greek god lord"
+    " heaven christmas hurrah alas hush ho ha"
 ) - frozenset(("april", "may", "june"))
 
 

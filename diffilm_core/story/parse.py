@@ -172,7 +172,28 @@ def _tokens(doc: Any, pieces: Sequence[Sentence], chunk: range, lemmas: Lemmas) 
     for word in out:
         if word.tag == "NNS" and word.dep == "ROOT":
             _mend(out, word, lemmas)
+        if word.tag in ("NN", "NNP") and word.dep == "ROOT":
+            _mend_pair(out, word)
     return out
+
+
+def _mend_pair(tokens: list[Token], root: Token) -> None:
+    """ "A rabbit and the fox run": the first of two subjects is not the head of the sentence."""
+    verb = next((tokens[c] for c in root.children if tokens[c].dep == "conj" and tokens[c].tag[:2] == "VB"), None)
+    joint = any(tokens[c].low == "and" for c in root.children)
+    second = next((tokens[c] for c in verb.children if tokens[c].dep == "nsubj"), None) if verb else None
+    if verb is None or second is None or not joint or not root.index < second.index < verb.index:
+        return
+    if any(t.tag[:2] == "VB" or t.text == "," for t in tokens[root.index : verb.index]):
+        return
+    for token, head, dep in ((root, verb, "nsubj"), (second, root, "conj")):
+        if token.head != token.index:
+            tokens[token.head].children.remove(token.index)
+        token.head, token.dep = head.index, dep
+        head.children.append(token.index)
+    root.children.remove(verb.index)
+    verb.head, verb.dep = verb.index, "ROOT"
+    verb.tag = "VBP" if verb.tag == "VBN" else verb.tag
 
 
 def _mend(tokens: list[Token], root: Token, lemmas: Lemmas) -> None:

@@ -35,9 +35,10 @@ POSTURE = these(
 )
 INTO = these("into through across along up down under beneath behind beside over onto among amongst above past")
 NO_PLACE = words("body", "generic", "clothes", "time.unit", "time.day", "season", "weather") | these(
-    "rate way pace speed hurry haste rage fury silence tone whisper peace surprise astonishment trouble danger pain fear joy love"
-    " sleep dream dance thought mind memory life death battle war fight sight view distance lung opportunity moment air manner"
-    " line row procession fashion direction turn pair book paper letter hurry-scurry tear laughter word plan business"
+    "rate way pace speed hurry haste rage fury silence tone whisper peace surprise astonishment trouble danger pain"
+    " fear joy love sleep dream dance thought mind memory life death battle war fight sight view distance lung"
+    " opportunity moment air manner line row procession fashion direction turn pair book paper letter tear laughter"
+    " word plan business"
 )
 
 
@@ -133,6 +134,14 @@ def _strength(tokens: Sequence[Token], noun: Noun) -> int:
         return 0
     if noun.role == "object" and verb.lemma in ARRIVE:
         return -1 if verb.lemma in ("leave", "quit") else 4
+    before = tokens[noun.first - 1].low if noun.first else ""
+    if (
+        noun.role == "object"
+        and verb.lemma in words("verb.motion")
+        and before in INTO
+        and not is_negated(tokens, noun.verb)
+    ):
+        return 4  # "rode up the mountain"
     if noun.role == "object" and verb.lemma in ("see", "find", "perceive") and noun.determiner == "a":
         return 2
     shown = ("be", "stand", "lie", "look", "grow", "stretch")
@@ -157,6 +166,16 @@ def _oblique(tokens: Sequence[Token], noun: Noun) -> int:
         if owner.lemma in words("time.unit") and owner.dep in ("attr", "npadvmod", "dobj"):
             return 3 if preposition in AT else 0  # "they were two days on the road"
         inside = ("nsubj", "dobj", "ROOT", "nsubjpass", "attr", "pobj", "conj", "appos")
+        main = (
+            verb is not None and verb.dep in ("ROOT", "conj") and not any(tokens[c].low == "had" for c in verb.children)
+        )
+        if (
+            main
+            and owner.dep in ("dobj", "pobj")
+            and preposition in ("in", "on", "at")
+            and noun.determiner in ("the", "a")
+        ):
+            return 2 if noun.animacy == "place" or noun.lemma in PARTS else 1  # "finds a flower in the street"
         return 1 if owner.dep in inside and preposition in AT else 0
     looking = verb is not None and verb.lemma in words("verb.look") | {"point", "look"}
     if looking and preposition in ("at", "on", "upon", "over", "to", "across", "through", "into", "up", "down"):

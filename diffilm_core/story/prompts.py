@@ -245,14 +245,15 @@ EXPLETIVE = re.compile(
     r"|once\s+lived))\s+(?=\S)",
     re.IGNORECASE,
 )
-SUBJECT = re.compile(r"(he|she|it|they|him|her|them)(?:['’](?:s|d|ll|re|ve))?(?![^\W_'’])", re.IGNORECASE)
+SUBJECT = re.compile(r"(he|she|it|they|him|her|them|himself|herself|itself|themselves)(?:['’](?:s|d|ll|re|ve))?(?![^\W_'’])", re.IGNORECASE)
 LEADING = re.compile(
     r"(?:(?:and|but|so|then|or|for|yet|now|when|while|as|because|until|after|before|if|though|although|that|where|"
     r"suddenly|soon|at last|once|just)\b[,\s]+)+",
     re.IGNORECASE,
 )
 SOMEBODY = {"he": "a man", "him": "a man", "she": "a woman", "her": "a woman", "it": "something", "they": "people",
-            "them": "people"}  # fmt: skip
+            "them": "people", "himself": "a man", "herself": "a woman", "itself": "something",
+            "themselves": "people"}  # fmt: skip
 
 
 def own_words(sentence: str, who: Figure | None = None) -> str:

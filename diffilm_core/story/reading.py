@@ -12,7 +12,7 @@ from typing import Literal
 from .actions import acts
 from .blocks import Kind
 from .cast import Entity, identifier
-from .coreference import Resolver, gender_votes
+from .coreference import Resolver
 from .descriptions import Descriptions
 from .dialogue import mark_quotations, quotations, single_quoted
 from .entities import Noun, nouns
@@ -22,6 +22,7 @@ from .read import check_text
 from .sentences import Sentence, sentences
 from .setting import Setting
 from .storyboard import CastMember
+from .votes import gender_votes
 
 BLANK = re.compile(r"\n\s*\n")
 ARTICLE = re.compile(r"^(?:an?|the)\s+(?=\S)", re.IGNORECASE)

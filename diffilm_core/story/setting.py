@@ -36,7 +36,7 @@ class Setting:
     def read(self, tokens: Sequence[Token], nouns: Sequence[Noun]) -> None:
         """Take up what one sentence says. tokens: its paragraph's; nouns: the sentence's own."""
         self.next_sentence()
-        if not nouns or tokens[_last(tokens, nouns[-1])].text == "?" and nouns[-1].quote < 0:
+        if not nouns or (tokens[_last(tokens, nouns[-1])].text == "?" and nouns[-1].quote < 0):
             return  # what somebody asks himself
         time, lapse = time_of(tokens, nouns)
         place = place_of(tokens, nouns, self.place, lapse)

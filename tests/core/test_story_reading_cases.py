@@ -144,7 +144,7 @@ def test_acts_have_names_in_the_place_of_pronouns() -> None:
     assert [(c.subject, c.verb, c.filmed) for c in acts] == [
         (("big-black-cat",), "chase", True), (("small-grey-mouse",), "see", False),
     ]  # fmt: skip
-    assert acts[0].action == "chased a small grey mouse"
+    assert acts[0].action == "chased the small grey mouse"
 
 
 def test_the_same_text_is_read_the_same() -> None:
