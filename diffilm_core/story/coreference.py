@@ -23,6 +23,7 @@ REFLEXIVE = these("himself herself itself themselves")
 UNSURE = 0.7  # of salience, where the gender is not known
 UNSURE_NAMED = 0.9  # the same for those with a name
 NOT_IT = 0.5
+LATELY = 6
 NOT_IT_NAMED = 0.15
 BOUND = 1.3  # times as salient: the subject of the clause above
 BOUND_OWN = 1.6  # times as salient: the subject, for "his" in its clause
@@ -222,8 +223,10 @@ class Resolver:
             if set(entity.gender) - {"n"} != set(noun.gender):
                 unsure = UNSURE_NAMED if entity.proper else UNSURE
                 score *= unsure if entity.alive and noun.gender != "n" else 0.95
-            if noun.gender == "n" and entity.alive and (len(set(entity.gender)) < 3 or entity.called):
+            if noun.gender == "n" and entity.alive and (entity.called or _is_he_or_she(entity)):
                 score *= NOT_IT_NAMED if entity.called else NOT_IT  # called he or she before, or by a name of its own
+            if entity.animacy == "place":
+                score *= 0.5  # "it" is rather somebody than somewhere
             scores.append((score, entity.order, entity))
         best = max(scores, key=lambda item: (item[0], -item[1]), default=None)
         if best is None or best[0] < 0.02:
@@ -231,7 +234,7 @@ class Resolver:
                 self.waiting.append((self.clock, noun))
             return ()
         entity = best[2]
-        if noun.gender == "n" and noun.quote < 0 and len(set(entity.gender) - {"n"}) != 1:
+        if noun.gender == "n" and noun.quote < 0 and not _is_he_or_she(entity):
             entity.neuter = True
         if noun.gender in ("m", "f") and entity.alive:
             entity.gender = noun.gender + ("n" if entity.animacy == "animal" and not entity.proper else "")
@@ -408,3 +411,8 @@ class Resolver:
         told = dataclasses.replace(noun, kind="description", lemma="we", animacy="group", gender="mfn", entities=[])
         self.us = self.registry.add(told)
         return (self.us,)
+
+
+def _is_he_or_she(entity: Entity) -> bool:
+    """Whether it was called so lately."""
+    return any(noun.lemma in ("he", "she", "him", "her") for noun in entity.nouns[-LATELY:])
