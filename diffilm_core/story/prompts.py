@@ -245,7 +245,9 @@ EXPLETIVE = re.compile(
     r"|once\s+lived))\s+(?=\S)",
     re.IGNORECASE,
 )
-SUBJECT = re.compile(r"(he|she|it|they|him|her|them|himself|herself|itself|themselves)(?:['’](?:s|d|ll|re|ve))?(?![^\W_'’])", re.IGNORECASE)
+SUBJECT = re.compile(
+    r"(he|she|it|they|him|her|them|himself|herself|itself|themselves)(?:['’](?:s|d|ll|re|ve))?(?![^\W_'’])", re.IGNORECASE
+)
 LEADING = re.compile(
     r"(?:(?:and|but|so|then|or|for|yet|now|when|while|as|because|until|after|before|if|though|although|that|where|"
     r"suddenly|soon|at last|once|just)\b[,\s]+)+",

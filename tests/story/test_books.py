@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from diffilm_core import DiffilmError
 from diffilm_core.story import Storyboard, split_story
+from diffilm_core.story.prompts import unresolved_subject
 from diffilm_core.story.reading import Reading, read
 
 from .score import passages
@@ -172,6 +173,7 @@ def test_passages_are_covered_and_take_their_time() -> None:
     assert time.process_time() - began < SECONDS
     check_board(text, board)
     check_reading(text, read(text))
+    assert not [shot.prompt for shot in board.shots if unresolved_subject(shot.prompt)]
 
 
 def test_what_was_read_before_changes_nothing() -> None:
@@ -207,6 +209,7 @@ def test_books_are_covered_and_take_their_time(name: str) -> None:
     board = split_story(text)
     assert time.process_time() - began < SECONDS * max(1, len(text) / 100_000)
     check_board(text, board)
+    assert not [shot.prompt for shot in board.shots if unresolved_subject(shot.prompt)]
 
 
 @pytest.mark.slow
