@@ -61,7 +61,7 @@ class InterpolateVideo(io.ComfyNode):
                     "fps", default=24.0, min=0.5, max=240.0, step=0.5, tooltip="Frames a second of the result."
                 ),
                 io.Combo.Input(
-                    "method", options=["blend", OURS], default="blend",
+                    "method", options=["blend", OURS], default=OURS,
                     tooltip=(
                         "diffilm: the network that ships with the pack. blend: a mixture of the two neighbours, quick. "
                         "Not used where interp_model is connected."
@@ -113,7 +113,7 @@ class UpscaleVideo(io.ComfyNode):
                 io.Int.Input("width", default=0, min=0, max=16384, step=2, tooltip="Width in pixels; 0: by scale."),
                 io.Int.Input("height", default=0, min=0, max=16384, step=2, tooltip="Height in pixels; 0: by scale."),
                 io.Combo.Input(
-                    "method", options=["bicubic", OURS], default="bicubic",
+                    "method", options=["bicubic", OURS], default=OURS,
                     tooltip=(
                         "diffilm: the networks that ship with the pack, 2x or 4x, which see neighbouring frames. "
                         "bicubic: smooth and quick, adds no detail. Not used where upscale_model is connected."
@@ -130,7 +130,7 @@ class UpscaleVideo(io.ComfyNode):
                     ),
                 ),
                 io.Float.Input(
-                    "steady", default=0.0, min=0.0, max=0.95, step=0.05, optional=True,
+                    "steady", default=0.3, min=0.0, max=0.95, step=0.05, optional=True,
                     tooltip=(
                         "Against flicker of upscalers that see one frame at a time: how much of the frame before, "
                         "moved along with the picture, is mixed in. 0: nothing."
@@ -148,7 +148,7 @@ class UpscaleVideo(io.ComfyNode):
     @classmethod
     def execute(
         cls, video: Any, scale: float, width: int, height: int, method: str, upscale_model: Any = None,
-        strength: float = 0.0, steady: float = 0.0, source_fps: float = 8.0, cuts: str = "detect", tile: int = 0,
+        strength: float = 0.0, steady: float = 0.3, source_fps: float = 8.0, cuts: str = "detect", tile: int = 0,
     ) -> io.NodeOutput:  # fmt: skip
         if bool(width) != bool(height):
             raise DiffilmError(f"upscale to {width}x{height}: expected both or neither; set the other one or use scale")

@@ -9,8 +9,8 @@ STORY = (
     "A fox sat in the snowy forest. The fox saw a rabbit in the snow. The rabbit ran to the meadow. "
     "A bee flew over a flower in the meadow. At night an owl sat in the forest."
 )
-INTERPOLATE = {"method": "blend", "source_fps": 8.0, "cuts": "detect", "tile": 0}
-UPSCALE = {"method": "bicubic", "strength": 0.0, "steady": 0.0, "source_fps": 8.0, "cuts": "detect", "tile": 0}
+INTERPOLATE = {"method": "diffilm", "source_fps": 8.0, "cuts": "detect", "tile": 0}
+UPSCALE = {"method": "diffilm", "strength": 0.0, "steady": 0.3, "source_fps": 8.0, "cuts": "detect", "tile": 0}
 """The finishing nodes' values but for rate and size."""
 
 

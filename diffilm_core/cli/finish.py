@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 PLAIN = {"interpolate": "blend", "upscale": "bicubic"}
 """What needs no network."""
+CALM = 0.3
+"""How much of the frame before a network's frame takes; with it ours flickers no more than BasicVSR's, or little."""
 
 
 def add_parsers(commands: Any, rate: Any, size: Any) -> None:
@@ -34,7 +36,9 @@ def add_parsers(commands: Any, rate: Any, size: Any) -> None:
         "--strength", type=float, default=0.0, metavar="X",
         help="how much damage ours repairs: 0 (the clip is clean) to 1",
     )  # fmt: skip
-    larger.add_argument("--steady", type=float, default=0.0, metavar="X", help="against flicker: 0 (off) to below 1")
+    larger.add_argument(
+        "--steady", type=float, metavar="X", help="against flicker: 0 (off) to below 1 (0.3 with a network, else 0)"
+    )
     _add_common(larger, "upscale", "all that spandrel reads")
     for parser in (more, larger):
         add_output_options(parser)
@@ -91,11 +95,12 @@ def _upscaled(stream: FrameStream, arguments: argparse.Namespace, progress: Prog
     if arguments.model != PLAIN["upscale"]:
         own = {"scale": scale, "strength": arguments.strength} if arguments.model is None else {}
         model = load_upscaler(arguments.model, device=arguments.device, **own)
-    if arguments.steady or getattr(model, "radius", 0):
+    calm = (0.0 if model is None else CALM) if arguments.steady is None else arguments.steady
+    if calm or getattr(model, "radius", 0):
         stream = _with_cuts(stream, arguments, progress)
     fit = _fit(stream, arguments, upscaler=model)
     made = upscale(stream, arguments.scale, arguments.size, model=model, fit=fit)
-    return steady(made, arguments.steady)
+    return steady(made, calm)
 
 
 def _fit(stream: FrameStream, arguments: argparse.Namespace, **models: Any) -> Fit:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from ..movie.takes import Take
 
 Type = Callable[[str], Any]
-NETWORK = "NAME, diffilm (our network that ships), or a weight file (NAME)"
+NETWORK = "diffilm (our network that ships), NAME, or a weight file (diffilm)"
 
 
 def add_movie_options(movie: argparse.ArgumentParser, count: Type, rate: Type) -> None:

@@ -21,16 +21,16 @@ def finishers(
     upscale: float | None = None,
     device: torch.device | str | None = None,
 ) -> tuple[Interpolator | None, Upscaler | None]:
-    """The networks of those names: "diffilm" is ours; "blend", "bicubic" or None are none (None); else a weight file.
+    """The networks of those names: "diffilm" or None is ours; "blend" and "bicubic" are none; else a weight file.
 
     upscale: the factor from the sampled size, which says whether ours needs its second layer. Raises DiffilmError for a
     file that is missing or no such network.
     """
     between = larger = None
-    if interpolator not in (None, "blend"):
-        between = load_interpolator(None if interpolator == OURS else interpolator, device=device)
-    if upscaler == OURS:
+    if interpolator != "blend":
+        between = load_interpolator(None if interpolator in (None, OURS) else interpolator, device=device)
+    if upscaler in (None, OURS):
         larger = load_upscaler(scale=2 if (upscale or 1) <= 2 else 4, device=device)
-    elif upscaler not in (None, "bicubic"):
+    elif upscaler != "bicubic":
         larger = load_upscaler(upscaler, device=device)
     return between, larger

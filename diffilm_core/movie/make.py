@@ -120,8 +120,8 @@ def make_movie(
     interpolate: frames a second of the movie; None is twice `fps`; `fps` itself leaves the frames as sampled.
     upscale: factor from the sampled size to the movie's; None or 1 leaves it. So the model that ships samples 128x128
         at 8 fps and makes a movie of 256x256 at 16 fps.
-    interpolator: "diffilm" (the network that ships), "blend" or a weight file; upscaler: "diffilm", "bicubic" or a
-        weight file. None: "blend" and "bicubic".
+    interpolator: "diffilm" (None: the network that ships), "blend" or a weight file; upscaler: "diffilm" (None),
+        "bicubic" or a weight file.
     memory: a bound on the process, in bytes or such as "4GB", which chooses batches and tiles (`memory.under`).
     batch: frames decoded at once. codec, bits, crf: how the file is coded. max_shots: film only the first so many.
     music: a sound file under the whole movie, looped; fade: seconds that it takes to come and go.

@@ -71,9 +71,9 @@ class ResolutionTask:
         *,
         batch: int = 16,
         side: int = 128,
-        native: float = 0.15,
+        native: float = 0.3,
         perceptual: Perceptual | None = None,
-        pause: int = 2,
+        pause: int = 3,
         weight: float = 0.1,
         seed: int = 0,
     ) -> None:
@@ -166,7 +166,7 @@ class UpscaleConfig:
     first: DoublerConfig = field(default_factory=lambda: DoublerConfig(width=64, blocks=8, radius=2))
     second: DoublerConfig = field(default_factory=lambda: DoublerConfig(width=64, blocks=6, radius=0, fold=2))
     side: int = 128
-    stage: StageConfig = field(default_factory=lambda: StageConfig(steps=20_000, batch=16, lr=8e-4, warmup=50))
+    stage: StageConfig = field(default_factory=lambda: StageConfig(steps=20_000, batch=8, lr=6e-4, warmup=50))
 
 
 def sources(

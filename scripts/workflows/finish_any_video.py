@@ -18,7 +18,7 @@ and others) into *upscale_model*; with those, *steady* takes away flicker.
 
 def describe() -> Workflow:
     interpolate = {"video": ("load", 0), "fps": 48.0, **INTERPOLATE}
-    upscale = {"video": ("interpolate", 0), "scale": 2.0, "width": 0, "height": 0, **UPSCALE, "method": "diffilm"}
+    upscale = {"video": ("interpolate", 0), "scale": 2.0, "width": 0, "height": 0, **UPSCALE}
     write = {"videos": ("upscale", 0), "movie": "diffilm/finished", "crf": 18}
     return Workflow(
         "finish_any_video",

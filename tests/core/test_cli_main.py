@@ -71,7 +71,7 @@ def test_movie_from_story_to_file(model: Path, story: Path, capsys: Any) -> None
 
 MOVIE = {
     "fresh": False, "interpolate": None, "interpolator": None, "upscale": 2.0, "upscaler": None, "codec": "", "bits": 0,
-    "crf": None, "music": None, "fade": 0.0, "check": False, "rerolls": 0, "scorer": None,
+    "crf": None, "music": None, "fade": 0.0, "check": False, "rerolls": 0, "scorer": None, "memory": None, "ray": None,
 }  # fmt: skip
 
 

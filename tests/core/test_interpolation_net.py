@@ -130,10 +130,7 @@ def test_damaged_files_are_refused(tmp_path: Path) -> None:
 
 
 def test_the_network_that_ships() -> None:
-    try:
-        model = load_interpolator(device="cpu")
-    except DiffilmError as error:
-        pytest.skip(str(error))
+    model = load_interpolator(device="cpu")
     assert sum(each.numel() for each in model.network.parameters()) < 8_000_000
     first, second, between = panned(16)
     t = torch.tensor([0.5])

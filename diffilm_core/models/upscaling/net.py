@@ -68,7 +68,7 @@ class Doubler(nn.Module):
         first = x = self.enter(x)
         for block in self.blocks:
             x = block(x)
-        x = F.relu(self.grow(first + self.join(x)))
+        x = F.leaky_relu(self.grow(first + self.join(x)), 0.1)  # of a plain ReLU all channels once died in training
         x = F.pixel_shuffle(x, fold) if fold > 1 else x
         x = F.pixel_shuffle(self.leave(x), 2)[..., : 2 * h, : 2 * w]
         return twice(frames[:, self.config.radius]) + x.to(frames.dtype)
