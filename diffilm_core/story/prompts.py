@@ -246,7 +246,8 @@ EXPLETIVE = re.compile(
     re.IGNORECASE,
 )
 SUBJECT = re.compile(
-    r"(he|she|it|they|him|her|them|himself|herself|itself|themselves)(?:['’](?:s|d|ll|re|ve))?(?![^\W_'’])", re.IGNORECASE
+    r"(he|she|it|they|him|her|them|himself|herself|itself|themselves)(?:['’](?:s|d|ll|re|ve))?(?![^\W_'’])",
+    re.IGNORECASE,
 )
 LEADING = re.compile(
     r"(?:(?:and|but|so|then|or|for|yet|now|when|while|as|because|until|after|before|if|though|although|that|where|"
