@@ -115,9 +115,7 @@ def main() -> None:
         names = list(ODD) if options.what == "odd" else ["25000", "50000", "100000", "200000"]
     print(
         "| text | words | kB | shots | cast | seconds | s / 100,000 words | s / 100 kB | MiB "
-        "| pronouns | long | empty |\n"
-        + "|---" * 12
-        + "|"
+        "| pronouns | long | empty |\n" + "|---" * 12 + "|"
     )
     for name in [options.only] if options.only else names:
         command = [sys.executable, __file__, options.what, "--child", "--only", name]
