@@ -240,6 +240,8 @@ def _bare(place: str) -> str:
     return " ".join(words[1:]) if len(words) > 1 and words[0].lower() in PREPOSITIONS else place
 
 
+OPENING = " \t\n\"'“”‘’«»([{-–—*_"
+"""What may stand before a sentence's first word."""
 EXPLETIVE = re.compile(
     r"(?:it|there)(?:['’]s|\s+(?:is|was|are|were|came|stood|lived|lay|seemed|had\s+been|has\s+been|once\s+was"
     r"|once\s+lived))\s+(?=\S)",
@@ -264,6 +266,7 @@ def own_words(sentence: str, who: Figure | None = None) -> str:
 
     who: the figure that such a pronoun is taken for; None: a man, a woman, something, people.
     """
+    sentence = sentence.lstrip(OPENING) or sentence
     text = LEADING.sub("", sentence, count=1) if LEADING.match(sentence) else sentence
     text = (EXPLETIVE.sub("", text, count=1) if EXPLETIVE.match(text) else text).strip(TRAILING + "\"'")
     text = text or sentence
