@@ -129,7 +129,8 @@ def test_the_command_takes_the_bound(model: Path, tmp_path: Path, monkeypatch: p
     monkeypatch.chdir(tmp_path)
     Path("story.txt").write_text("A fox sleeps.", "utf-8")
     story = ["movie", "story.txt", "-o", "m.mp4", "--model", str(model), "--device", "cpu", "--steps", "1"]
-    small = [*story, "--frames", "2", "--size", "256x256", "--memory"]
+    plain = ["--interpolator", "blend", "--upscaler", "bicubic"]
+    small = [*story, *plain, "--frames", "2", "--size", "256x256", "--memory"]
     for words, match in (("lots", "such as 4GB"), ("100MB", r"memory 100MB: sampling 2 frames of 256x256 takes")):
         assert main([*small, words]) == 2
         assert re.search(match, capsys.readouterr().err) and not Path("m.mp4").exists()

@@ -226,7 +226,15 @@ def test_rife_makes_the_frames_of_the_hosts_own_node(server: Server) -> None:
 def test_an_esrgan_makes_the_frames_of_the_hosts_own_node(server: Server) -> None:
     clip(server.base / "input/few.mp4", 96, 64, 3)
     save_esrgan(server.base / "models/upscale_models/esrgan.safetensors")
-    ours = {"video": ["2", 0], "upscale_model": ["3", 0], "scale": 4.0, "width": 0, "height": 0, "method": "bicubic"}
+    ours = {
+        "video": ["2", 0],
+        "upscale_model": ["3", 0],
+        "scale": 4.0,
+        "width": 0,
+        "height": 0,
+        "method": "bicubic",
+        "steady": 0.0,
+    }
     graph = {
         "1": {"class_type": "LoadVideo", "inputs": {"file": "few.mp4"}},
         "2": _components("1"),
