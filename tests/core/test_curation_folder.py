@@ -104,10 +104,11 @@ def test_spoiled_files_fall_and_real_ones_stay(source, tmp_path: Path) -> None:
 
 
 PEAK = """
-import json, resource, sys
+import json, sys
 from diffilm_core.training.curation import curate
+from tests.peak import own_peak
 found = curate(sys.argv[1], sys.argv[2])
-print(json.dumps([found.files, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024]))
+print(json.dumps([found.files, own_peak() / 2**20]))
 """
 
 

@@ -9,16 +9,19 @@ from pathlib import Path
 
 import pytest
 
-pytest.importorskip("resource")
+from tests.peak import needs_proc
+
+pytestmark = needs_proc
 ROOT = Path(__file__).parents[2]
 BOUND = "1.2GB"
 
 CHILD = """
-import resource, sys, torch
+import sys, torch
 import torch.nn.functional as F
 from torch import nn
 from diffilm_core.frames import FrameStream, decode, interpolate, upscale, write
 from diffilm_core.frames.memory import plan_memory
+from tests.peak import own_peak
 
 class Decoder:
     downscale = 8
@@ -43,7 +46,7 @@ clip = decode(Decoder(), torch.linspace(-1, 1, 3 * frames * 64).reshape(3, frame
 between, larger = plan_memory(clip, sys.argv[3], interpolator=Between(), upscaler=Larger(), size=(256, 256))
 film = interpolate(clip, 16, model=Between(), fit=between)
 write(upscale(film, 4, model=Larger(), fit=larger), sys.argv[2])
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
+print(own_peak())
 """
 
 

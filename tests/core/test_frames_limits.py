@@ -12,20 +12,20 @@ pytest.importorskip("resource")
 ROOT = Path(__file__).parents[2]
 
 PEAK = """
-import resource, sys, torch
+import sys, torch
 from diffilm_core.frames import FrameStream, interpolate, upscale, write
+from tests.peak import own_peak
 def clip(frames):
     def make():
         for start in range(0, frames, 4):
             yield torch.rand(1, 1, 1, 3).expand(4, 128, 128, 3) * torch.linspace(0, 1, 128)[:, None]
     small = FrameStream(make, width=128, height=128, fps=8, frames=frames)
     return upscale(interpolate(small, 16), 2)
-peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 torch.set_num_threads(1)
 write(clip(64), sys.argv[1] + "/warm.mp4")
-before = peak()
+before = own_peak() / 2**20
 write(clip(400), sys.argv[1] + "/long.mp4")
-print(peak() - before)
+print(own_peak() / 2**20 - before)
 """
 
 FULL = """

@@ -23,9 +23,9 @@ from diffilm_core.movie import ModelSampler, Production, RenderSettings, SampleS
 from diffilm_core.movie.memory import stated, under
 from diffilm_core.story import Shot, Storyboard
 from tests.models import tiny_model
+from tests.peak import needs_proc
 
-STATUS = Path("/proc/self/status")
-pytestmark = pytest.mark.skipif(not STATUS.is_file(), reason="peaks are read from /proc, which Linux has")
+pytestmark = needs_proc
 ROOT = Path(__file__).parents[2]
 BOUND = "1.4GB"
 BOARD = Storyboard(shots=(Shot(index=0, prompt="a fox", seed=1, duration=0.5),))
@@ -33,7 +33,8 @@ BOARD = Storyboard(shots=(Shot(index=0, prompt="a fox", seed=1, duration=0.5),))
 HUNGRY = """
 import sys, torch
 from pathlib import Path
-from tests.core.test_movie_memory import own_peak, production, under
+from tests.core.test_movie_memory import production, under
+from tests.peak import own_peak
 
 torch.set_num_threads(1)
 movie = production(Path(sys.argv[1]), Path(sys.argv[2]))
@@ -46,20 +47,13 @@ print(own_peak())
 OURS = """
 import sys, torch
 from diffilm_core.movie import make_movie
-from tests.core.test_movie_memory import own_peak
+from tests.peak import own_peak
 
 torch.set_num_threads(1)
 make_movie("A fox sleeps.", sys.argv[2], model=sys.argv[1], device="cpu", steps=1, frames=2, size=(320, 192),
            interpolator="diffilm", upscaler="diffilm", memory=sys.argv[3] or None)
 print(own_peak())
 """
-
-
-def own_peak() -> int:
-    """This process's peak resident bytes. Not `ru_maxrss`: a child's begins at what its parent had when it forked."""
-    found = re.search(r"VmHWM:\s+(\d+) kB", STATUS.read_text())
-    assert found is not None
-    return int(found[1]) * 1024
 
 
 class Hungry:
