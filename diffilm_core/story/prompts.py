@@ -267,9 +267,12 @@ def own_words(sentence: str, who: Figure | None = None) -> str:
     who: the figure that such a pronoun is taken for; None: a man, a woman, something, people.
     """
     sentence = sentence.lstrip(OPENING) or sentence
-    text = LEADING.sub("", sentence, count=1) if LEADING.match(sentence) else sentence
-    text = (EXPLETIVE.sub("", text, count=1) if EXPLETIVE.match(text) else text).strip(TRAILING + "\"'")
-    text = text or sentence
+    text, before = sentence, ""
+    while text != before:  # "and so it is and so it will be"
+        before = text
+        text = text[found.end() :] if (found := LEADING.match(text)) else text
+        text = text[found.end() :] if (found := EXPLETIVE.match(text)) else text
+    text = text.strip(TRAILING + "\"'") or sentence
     found = SUBJECT.match(text)
     if found is None:
         return text
