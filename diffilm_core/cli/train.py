@@ -1,4 +1,4 @@
-"""`diffilm train`: an image model learns motion from a folder of clips."""
+"""`diffilm train`: one stage of training, as a configuration says."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .output import Progress, say
 
 
 def add_parser(commands: Any) -> None:
-    train = commands.add_parser("train", help="motion, from a folder of clips without any text")
+    train = commands.add_parser("train", help="train a stage, such as motion from clips without text")
     train.add_argument("config", metavar="CONFIG.toml", help="as configs/motion.toml")
     train.add_argument("-o", "--output", required=True, metavar="DIR", help="checkpoints and the result; goes on there")
     train.add_argument(
@@ -24,12 +24,13 @@ def add_parser(commands: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     from ..bundle import as_device
-    from ..training.motion import read_motion_config, train_motion
+    from ..training.table import train
 
     logging.getLogger("diffilm_core.training").setLevel(logging.INFO)  # its lines are the progress
-    config = read_motion_config(arguments.config, _settings(arguments.changes))
-    with Progress("looking through the clips") as progress:
-        path = train_motion(config, arguments.output, as_device(arguments.device), progress)
+    with Progress("looking through the data") as progress:
+        path = train(
+            arguments.config, _settings(arguments.changes), arguments.output, as_device(arguments.device), progress
+        )
     say(str(path))
     return 0
 

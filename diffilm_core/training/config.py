@@ -96,6 +96,11 @@ def _read_toml(path: str | Path) -> dict[str, Any]:
         raise DiffilmError(f"training configuration {path} cannot be read: {error}") from error
 
 
+def read_stage(path: str | Path) -> str:
+    """What the file's `stage` says, "" where it says none."""
+    return str(_read_toml(path).get("stage", ""))
+
+
 def read_sections(
     path: str | Path, kinds: Mapping[str, type], changes: Mapping[str, Any], optional: Sequence[str] = ()
 ) -> dict[str, Any]:
@@ -104,6 +109,7 @@ def read_sections(
     Raises DiffilmError for a missing file, broken TOML, unknown or missing sections and keys.
     """
     values = _read_toml(path)
+    values.pop("stage", None)
     for key, value in changes.items():
         section, dot, name = key.partition(".")
         if not dot or section not in kinds:

@@ -1,7 +1,7 @@
 """Stage `video` on the user's own clips: an image model learns motion from clips without any text.
 
-    config = read_motion_config("configs/motion.toml")
-    train_motion(config, "runs/motion", device=torch.device("cuda"))      # -> runs/motion/motion.safetensors
+    config = read("configs/motion.toml")
+    train(config, "runs/motion", device=torch.device("cuda"))      # -> runs/motion/motion.safetensors
 
 The base is a Diffilm model, whose pseudo-3D layers are trained on, or a Stable Diffusion 1.x checkpoint, which gets
 AnimateDiff's motion modules. Every other parameter stays as it is, to the bit, and the context of every step is that of
@@ -97,7 +97,7 @@ class MotionTraining:
     objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
 
 
-def read_motion_config(path: str | Path, changes: Mapping[str, Any] | None = None) -> MotionTraining:
+def read(path: str | Path, changes: Mapping[str, Any] | None = None) -> MotionTraining:
     """The configuration in a TOML file of the sections base, data, objective and train; `changes` by "section.key".
 
     Raises DiffilmError for a missing file, broken TOML, unknown or missing keys, values that cannot be.
@@ -196,9 +196,7 @@ class Feed:
         return next(self.batches)
 
 
-def train_motion(
-    config: MotionTraining, out: str | Path, device: torch.device, progress: Progress | None = None
-) -> Path:
+def train(config: MotionTraining, out: str | Path, device: torch.device, progress: Progress | None = None) -> Path:
     """Train on the clips of a folder; returns the file of the weights with the lowest validation loss.
 
     For a Diffilm base it is a whole model, for Stable Diffusion 1.x a motion model in AnimateDiff's own layout. A

@@ -17,9 +17,10 @@ from diffilm_core.frames import concat, from_tensor, read, write
 from diffilm_core.models import AutoencoderConfig, AutoencoderKL, UNet, UNetConfig, is_temporal
 from diffilm_core.models.motion import put_motion
 from diffilm_core.training import motion as stage
+from diffilm_core.training import table
 from diffilm_core.training.config import StageConfig
 from diffilm_core.training.data.clips import Clips, index_clips, split
-from diffilm_core.training.motion import BaseConfig, ClipsConfig, MotionTraining, ObjectiveConfig, train_motion
+from diffilm_core.training.motion import BaseConfig, ClipsConfig, MotionTraining, ObjectiveConfig, train
 from tests.models import tiny_model
 
 TRAIN = StageConfig(steps=3, batch=2, lr=1e-2, warmup=1, ema=0.5, precision="fp32")
@@ -88,7 +89,7 @@ def test_temporal_layers_alone_change_and_no_caption_is_read(folder, tiny, tmp_p
     monkeypatch.setattr(
         stage.load_model(tiny).text.__class__, "encode", lambda self, texts: asked.extend(texts) or encode(self, texts)
     )
-    path = train_motion(config(folder, tiny), tmp_path, torch.device("cpu"))
+    path = train(config(folder, tiny), tmp_path, torch.device("cpu"))
     assert asked == [""]
     before, after = read_model(tiny)[0], read_model(path)[0]
     assert before.keys() == after.keys()
@@ -100,7 +101,7 @@ def test_temporal_layers_alone_change_and_no_caption_is_read(folder, tiny, tmp_p
 
 
 def test_a_killed_run_ends_as_an_undisturbed_one(folder, tiny, tmp_path, monkeypatch) -> None:
-    whole = train_motion(config(folder, tiny, steps=4), tmp_path / "whole", torch.device("cpu"))
+    whole = train(config(folder, tiny, steps=4), tmp_path / "whole", torch.device("cpu"))
     advance = stage.ValidatedRun.advance
 
     def killed(self, loss_of):
@@ -112,8 +113,8 @@ def test_a_killed_run_ends_as_an_undisturbed_one(folder, tiny, tmp_path, monkeyp
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(stage.ValidatedRun, "advance", killed)
-        train_motion(config(folder, tiny, steps=4), tmp_path / "parts", torch.device("cpu"))
-    parts = train_motion(config(folder, tiny, steps=4), tmp_path / "parts", torch.device("cpu"))
+        train(config(folder, tiny, steps=4), tmp_path / "parts", torch.device("cpu"))
+    parts = train(config(folder, tiny, steps=4), tmp_path / "parts", torch.device("cpu"))
     one, other = read_model(whole)[0], read_model(parts)[0]
     assert all(torch.equal(one[name], other[name]) for name in one)
 
@@ -158,7 +159,7 @@ def test_an_sd1_checkpoint_gets_motion_modules_in_animatediffs_layout(folder, tm
     kept: list[UNet] = []
     save = stage.save_motion
     monkeypatch.setattr(stage, "save_motion", lambda p, c, t, a: (kept.append(dict(t)), save(p, c, t, a))[1])
-    path = train_motion(config(folder, tmp_path / "sd1.safetensors"), tmp_path / "run", torch.device("cpu"))
+    path = train(config(folder, tmp_path / "sd1.safetensors"), tmp_path / "run", torch.device("cpu"))
     info = inspect(path)
     assert (info.system, info.parts[0].role, info.parts[0].layout) == ("animatediff", "motion", "original")
     assert not info.missing and not info.unexpected
@@ -181,7 +182,7 @@ def test_wrong_settings_end_before_the_first_step(folder, tiny, tmp_path) -> Non
         def start() -> Path:
             made = config(folder, tiny)
             made = stage.replace(made, data=stage.replace(made.data, **data))
-            return train_motion(made, tmp_path, torch.device("cpu"))
+            return train(made, tmp_path, torch.device("cpu"))
 
         return start
 
@@ -199,7 +200,10 @@ def test_wrong_settings_end_before_the_first_step(folder, tiny, tmp_path) -> Non
         ("[data\n", "cannot be read"),
     ):
         file.write_text(text)
-        refused(lambda: stage.read_motion_config(file), words)
+        refused(lambda: stage.read(file), words)
+    for text in ("[data]", 'stage = "vidoe"'):
+        file.write_text(text)
+        refused(lambda: table.train(file, {}, tmp_path, torch.device("cpu")), "expected stage = one of")
 
 
 def test_the_command_trains_and_its_model_films(folder, tiny, tmp_path, capsys) -> None:
