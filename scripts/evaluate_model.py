@@ -2,7 +2,8 @@
 
     python scripts/evaluate_model.py .runs/shipped/diffilm .runs/shipped/probe.safetensors -o docs
 
-Writes OUT/model.json (all figures), OUT/model-stills.jpg (middle frames), OUT/model-clips.jpg (frames of some clips).
+Writes OUT/model.json (all figures), OUT/model-stills.jpg (middle frames), OUT/model-clips.jpg (some clips), OUT/model-duos.jpg
+(middle frames of prompts with two subjects).
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from diffilm_core.training.emoji import SpriteBank
 from diffilm_core.training.pool import to_unit
 from diffilm_core.training.probe import Probe, judge
 from diffilm_core.training.render import SceneRenderer
-from diffilm_core.training.scenes import heldout_prompts, sample_scenes
+from diffilm_core.training.scenes import heldout_duos, heldout_prompts, sample_scenes
 from diffilm_core.training.sheet import contact_sheet
 
 
@@ -72,6 +73,7 @@ def main() -> None:
     parser.add_argument("--bank", default=".cache/sprites.safetensors")
     parser.add_argument("--device", default=None)
     parser.add_argument("--count", type=int, default=200)
+    parser.add_argument("--duos", type=int, default=200, help="prompts of two subjects")
     parser.add_argument("--batch", type=int, default=1)
     parser.add_argument("--cfg", type=float, default=None)
     parser.add_argument("--steps", type=int, default=None)
@@ -90,26 +92,37 @@ def main() -> None:
     began = time.monotonic()
     clips = film(model, list(prompts), list(range(len(prompts))), args.batch, cfg, steps)
     middle = clips[:, clips.shape[1] // 2]
+    words, pairs = heldout_duos(args.duos)
+    both = film(model, words, list(range(len(words))), args.batch, cfg, steps)[:, clips.shape[1] // 2]
     shuffle = torch.randperm(len(prompts), generator=torch.Generator().manual_seed(0))
 
     real = sample_scenes(1000, seed=77, split="heldout", subjects=1)
-    pictures = renderer.render(real)
+    real_pairs = sample_scenes(1000, seed=76, split="heldout", subjects=2)
     moving = sample_scenes(64, seed=78, split="heldout", clips=True)
     real_clips = renderer.render_clips(moving, frames=model.defaults.frames, fps=model.defaults.fps)
     figures = {
         "generated": judge(probe, to_unit(middle), wanted, where),
-        "real, held-out pairs": judge(probe, to_unit(pictures), real.object, real.place),
+        "real, held-out pairs": judge(probe, to_unit(renderer.render(real)), real.object, real.place),
         "shuffled prompts": judge(probe, to_unit(middle), wanted[shuffle], where[shuffle]),
+        "two subjects, generated": judge(probe, to_unit(both), pairs.objects, pairs.place),
+        "two subjects, real": judge(probe, to_unit(renderer.render(real_pairs)), real_pairs.objects, real_pairs.place),
     }
     result = {
         "figures": figures,
         "motion": {"generated": motion(clips), "real": motion(rearrange(real_clips, "b c t h w -> b t c h w").cpu())},
-        "settings": {"prompts": len(prompts), "cfg": cfg, "steps": steps, "device": str(model.device)},
+        "settings": {
+            "prompts": len(prompts),
+            "duos": len(words),
+            "cfg": cfg,
+            "steps": steps,
+            "device": str(model.device),
+        },
         "seconds": round(time.monotonic() - began, 1),
         "fingerprint": model.fingerprint,
     }
     (args.out / "model.json").write_text(json.dumps(result, indent=2) + "\n")
     contact_sheet(middle[:80], args.out / "model-stills.jpg", columns=10, labels=prompts[:80])
+    contact_sheet(both[:40], args.out / "model-duos.jpg", columns=10, labels=words[:40])
     some = clips[:: len(clips) // 12 + 1][:12, ::2]  # a step that does not divide by the number of places
     contact_sheet(rearrange(some, "b t c h w -> (b t) c h w"), args.out / "model-clips.jpg", columns=some.shape[1])
     print(json.dumps(result, indent=2))

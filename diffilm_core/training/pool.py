@@ -59,13 +59,12 @@ def captioned_scenes(count: int, seed: int, window: int) -> Iterator[tuple[Scene
 
 @dataclass
 class Pictures:
-    """uint8 pixels `(n, 3, h, w)`, token ids `(n, l)`, object and place ids `(n,)`, which rows have one subject."""
+    """uint8 pixels `(n, 3, h, w)`, token ids `(n, l)`, object ids `(n, 2)`, -1 for none, place ids `(n,)`."""
 
     pixels: Tensor
     tokens: Tensor
     objects: Tensor
     places: Tensor
-    single: Tensor
 
 
 class World:
@@ -108,7 +107,7 @@ class World:
         if self._pictures is None:
             log.info("rendering %d pictures", self.data.pictures)
             parts = [
-                (self.render(scenes), tokens, scenes.object, scenes.place, scenes.other < 0)
+                (self.render(scenes), tokens, scenes.objects, scenes.place)
                 for scenes, tokens in captioned_scenes(self.data.pictures, self.data.seed, self.window)
             ]
             self._pictures = Pictures(*(torch.cat(each).to(self.device) for each in zip(*parts, strict=True)))
@@ -135,10 +134,9 @@ class World:
         return to_unit(pool.pixels[rows]), pool.tokens[rows].long()
 
     def labelled(self, count: int) -> tuple[Tensor, Tensor, Tensor]:
-        """Pictures of one subject in [-1, 1], its object and place ids."""
+        """Pictures in [-1, 1] with one subject or two, the ids of these `(count, 2)` and of the place."""
         pool = self.pictures()
-        alone = (pool.single & (pool.objects >= 0)).nonzero()[:, 0]
-        rows = self._rows(count, alone)
+        rows = self._rows(count, (pool.objects[:, 0] >= 0).nonzero()[:, 0])
         return to_unit(pool.pixels[rows]), pool.objects[rows], pool.places[rows]
 
     def drop_pictures(self) -> None:

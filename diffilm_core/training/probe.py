@@ -35,22 +35,25 @@ def worsen(pixels: Tensor) -> Tensor:
 
 
 def probe_loss(model: Probe, pixels: Tensor, objects: Tensor, places: Tensor) -> Tensor:
+    """objects `(b, 2)`, -1 for none: of two each is half of what is asked."""
     found, where = model(worsen(pixels))
-    return F.cross_entropy(found.float(), objects, label_smoothing=0.05) + F.cross_entropy(
+    named = F.one_hot(objects + 1, found.shape[1] + 1)[..., 1:].sum(1).float()
+    return F.cross_entropy(found.float(), named / named.sum(1, keepdim=True), label_smoothing=0.05) + F.cross_entropy(
         where.float(), places, label_smoothing=0.05
     )
 
 
 @torch.no_grad()
 def judge(model: Probe, pixels: Tensor, objects: Tensor, places: Tensor) -> dict[str, float]:
-    """Shares that are right: `place`, `object` (top 1), `object5` (top 5). pixels in [-1, 1], on any device."""
+    """Shares that are right: `place`, `object` (first guess), `object5` (among five); where objects are `(n, 2)`,
+    two in each picture, both must be: `object` among the first two guesses. pixels in [-1, 1], on any device."""
     device = next(model.parameters()).device
     found, where = zip(*(model(piece.to(device)) for piece in pixels.split(64)), strict=True)
-    objects, places = objects.to(device), places.to(device)
+    objects, places = objects.to(device).reshape(len(pixels), -1), places.to(device)
     best = torch.cat(found).topk(5, dim=1).indices
-    hits = best == objects[:, None]
+    hits = best[:, :, None] == objects[:, None]
     return {
         "place": float((torch.cat(where).argmax(1) == places).float().mean()),
-        "object": float(hits[:, 0].float().mean()),
-        "object5": float(hits.any(1).float().mean()),
+        "object": float(hits[:, : objects.shape[1]].any(1).all(1).float().mean()),
+        "object5": float(hits.any(1).all(1).float().mean()),
     }

@@ -49,6 +49,8 @@ _MOVES = torch.tensor(
     ]
 )
 _COLUMNS = 48
+_DUOS = 79
+"""Seed of the scenes that two-subject prompts name."""
 
 
 @dataclass(frozen=True)
@@ -145,6 +147,14 @@ def heldout_prompts(n: int = 200) -> list[tuple[str, int, int]]:
         if len(out) == before:
             raise DiffilmError(f"only {before} held-out prompts exist, {n} were asked for: ask for fewer")
     return out
+
+
+def heldout_duos(n: int = 200) -> tuple[list[str], SceneBatch]:
+    """n fixed plain captions of two subjects, the first in a place it was never composed with, and the scenes."""
+    scenes = sample_scenes(n, seed=_DUOS, split="heldout", subjects=2)
+    named = [[with_article(OBJECTS[o].noun, OBJECTS[o].some[0]) for o in pair] for pair in scenes.objects.tolist()]
+    words = [PLACES[place].where[0] for place in scenes.place.tolist()]
+    return [f"{a} and {b} {where}" for (a, b), where in zip(named, words, strict=True)], scenes
 
 
 @lru_cache

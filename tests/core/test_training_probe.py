@@ -1,0 +1,59 @@
+"""Proves that the judge of the shipped model counts what it says: the place, the object, both objects of two."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from diffilm_core.training.probe import judge, probe_loss
+from diffilm_core.training.scenes import heldout_duos, heldout_pairs
+
+
+class Said(nn.Module):
+    """Answers with fixed logits, whatever it is shown."""
+
+    def __init__(self, objects: list[list[float]], places: list[list[float]]) -> None:
+        super().__init__()
+        self.objects, self.places = nn.Parameter(torch.tensor(objects)), nn.Parameter(torch.tensor(places))
+
+    def forward(self, pixels):
+        return self.objects[: len(pixels)], self.places[: len(pixels)]
+
+
+PIXELS = torch.zeros(2, 3, 8, 8)
+PROBE = Said([[9.0, 8, 7, 6, 5, 4, 3], [0.0, 1, 2, 3, 4, 5, 6]], [[1.0, 0], [1.0, 0]])
+
+
+def test_one_subject_is_right_at_the_first_guess_or_among_five() -> None:
+    found = judge(PROBE, PIXELS, torch.tensor([0, 2]), torch.tensor([0, 1]))
+    assert found == {"place": 0.5, "object": 0.5, "object5": 1.0}
+
+
+def test_two_subjects_are_found_only_where_both_are() -> None:
+    where = torch.tensor([0, 0])
+    assert judge(PROBE, PIXELS, torch.tensor([[1, 0], [6, 5]]), where)["object"] == 1.0
+    assert judge(PROBE, PIXELS, torch.tensor([[1, 2], [6, 5]]), where)["object"] == 0.5
+    assert judge(PROBE, PIXELS, torch.tensor([[0, 4], [6, 0]]), where)["object5"] == 0.5
+
+
+def test_the_loss_is_least_where_two_share_the_answer() -> None:
+    both, place = torch.tensor([[0, 1]]), torch.tensor([0])
+    first, half = Said([[9.0, 0, 0]], [[9.0, 0]]), Said([[9.0, 9, 0]], [[9.0, 0]])
+    one = torch.tensor([[0, -1]])
+    assert probe_loss(half, PIXELS[:1], both, place) < probe_loss(first, PIXELS[:1], both, place)
+    assert probe_loss(first, PIXELS[:1], one, place) < probe_loss(half, PIXELS[:1], one, place)
+
+
+def test_two_subject_prompts_name_held_out_pairs() -> None:
+    words, scenes = heldout_duos(50)
+    assert words[:10] == heldout_duos(10)[0] and len(set(words)) == 50
+    for prompt, thing, other, place in zip(words, scenes.object, scenes.other, scenes.place, strict=True):
+        assert (int(thing), int(place)) in heldout_pairs() and thing != other and other >= 0 and " and " in prompt
+
+
+@pytest.mark.parametrize("objects", [[[0, 1]], [[2, -1]]])
+def test_the_loss_has_a_gradient(objects: list[list[int]]) -> None:
+    probe = Said([[1.0, 2, 3]], [[1.0, 0]])
+    probe_loss(probe, PIXELS[:1], torch.tensor(objects), torch.tensor([1])).backward()
+    assert probe.objects.grad is not None and probe.objects.grad.abs().sum() > 0
