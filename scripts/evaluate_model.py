@@ -2,8 +2,8 @@
 
     python scripts/evaluate_model.py .runs/shipped/diffilm .runs/shipped/probe.safetensors -o docs
 
-Writes OUT/model.json (all figures), OUT/model-stills.jpg (middle frames), OUT/model-clips.jpg (some clips), OUT/model-duos.jpg
-(middle frames of prompts with two subjects).
+Writes into OUT model.json (all figures), model-stills.jpg (middle frames), model-clips.jpg (some clips) and
+model-duos.jpg (middle frames of prompts with two subjects).
 """
 
 from __future__ import annotations
