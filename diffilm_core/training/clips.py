@@ -107,11 +107,16 @@ def shots(film: NDArray[np.uint8]) -> NDArray[np.int64]:
     return np.concatenate([[0], np.cumsum((jump > 40) | (jump > 5) & (jump > 3 * around))])
 
 
-def windows(film: NDArray[np.uint8], held: Sequence[Range]) -> list[tuple[int, int]]:
-    """(first frame, shot) of every window of 7 frames inside one shot, end to end. A shot that reaches into a held-out
-    range is left out whole: its other frames may show the same picture."""
+def windows(
+    film: NDArray[np.uint8], held: Sequence[Range], kept: Sequence[Range] | None = None
+) -> list[tuple[int, int]]:
+    """(first frame, shot) of every window of 7 frames inside one shot, and inside a range that is `kept` where these
+    are given, end to end. A shot that reaches into a held-out range is left out whole: its other frames may show the
+    same picture."""
     shot = shots(film)
-    free = np.ones(len(film), bool)
+    free = np.full(len(film), kept is None)
+    for first, last in kept or ():
+        free[first:last] = True
     for first, last in held:
         free[np.isin(shot, shot[first:last])] = False
     out, at = [], 0
@@ -150,12 +155,24 @@ def places(thumbs: NDArray[np.uint8], rng: np.random.Generator, width: int, heig
     return out
 
 
-def write_film(path: str | Path, thumbs: NDArray[np.uint8], held: Sequence[Range], store: Path, seed: int = 0) -> int:
-    """Cut the film into `film.u8` and `film.npy`; returns the number of septuplets. Every 12th shot is validation."""
+def write_film(
+    path: str | Path,
+    thumbs: NDArray[np.uint8],
+    held: Sequence[Range],
+    store: Path,
+    *,
+    seed: int = 0,
+    kept: Sequence[Range] | None = None,
+    every: int = 1,
+) -> int:
+    """Cut the film into `film.u8` and `film.npy`; returns the number of septuplets. Every 12th shot is validation.
+
+    kept: the ranges that may be used (curation's); every: only each so many windows are taken.
+    """
     import cv2
 
     rng = np.random.default_rng(seed)
-    jobs = {at: shot for at, shot in windows(thumbs, held)}
+    jobs = dict(windows(thumbs, held, kept)[::every])
     rows: list[tuple[object, ...]] = []
     store.mkdir(parents=True, exist_ok=True)
     group: list[NDArray[np.uint8]] = []

