@@ -1,4 +1,4 @@
-"""Proves that one script makes all that ships again from an empty folder, shortened: fetched, curated, trained, judged."""
+"""Proves that one script makes all that ships again from an empty folder: fetched, curated, trained, judged (short)."""
 
 from __future__ import annotations
 
