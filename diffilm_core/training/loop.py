@@ -60,8 +60,11 @@ class Run:
 
     modules: what is trained, by name; parameters with `requires_grad=False` are left alone. At the end the modules
     hold the EMA weights. Of several `processes` the first alone logs, writes and validates. Raises DiffilmError where
-    the loss is not finite; the last checkpoint stays.
+    the loss is not finite; the last checkpoint stays. `watch(run)` is called after each step; where it raises, the run
+    is saved first.
     """
+
+    watch: Callable[[Run], object] | None = None
 
     def __init__(
         self,
@@ -90,6 +93,7 @@ class Run:
         ]
         self.optimizer = _optimizer(groups, config, device)
         self.step, self.seconds = 0, 0.0
+        self.loss = math.nan  # the mean since the last report
 
     def progress(self) -> float:
         """How far along, 0 to 1, by steps or by the clock."""
@@ -112,6 +116,7 @@ class Run:
             if save:
                 self.save()
                 saved = time.monotonic()
+            self._watched(running)
         self.report(running)
         self.save()
         self.ema.copy_to_live()
@@ -139,16 +144,28 @@ class Run:
         self.ema.update(self.step)
         return total
 
+    def _watched(self, losses: list[Tensor]) -> None:
+        try:
+            if self.watch is not None:
+                self.watch(self)
+        except BaseException:
+            Run.report(self, losses)  # what is not finite is not saved; no time for a validation
+            self.save()
+            raise
+
+    def left(self) -> str:
+        """How long it still takes, as hours:minutes:seconds."""
+        share = self.progress()
+        return _clock(self.seconds * (1 - share) / share if share else 0.0)
+
     def report(self, losses: list[Tensor]) -> None:
         if not losses:
             return
-        mean = float(torch.stack(losses).float().mean())
-        share = self.progress()
-        left = self.seconds * (1 - share) / share if share else 0.0
+        mean = self.loss = float(torch.stack(losses).float().mean())
         if self.processes.main:
             log.info(
                 "%s step %d  loss %.4f  %.2f steps/s  %.0f %%, %s left",
-                self.name, self.step, mean, self.step / max(self.seconds, 1e-9), 100 * share, _clock(left),
+                self.name, self.step, mean, self.step / max(self.seconds, 1e-9), 100 * self.progress(), self.left(),
             )  # fmt: skip
         if not math.isfinite(mean):
             raise DiffilmError(

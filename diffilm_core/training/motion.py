@@ -28,13 +28,13 @@ from ..checkpoints.animatediff import save_motion
 from ..checkpoints.source import open_source
 from ..errors import DiffilmError
 from ..frames.progress import Progress
-from ..models import UNet, is_temporal
+from ..models import UNet, UNetConfig, is_temporal
 from ..models.motion import MotionConfig, MotionModel, put_motion
 from ..models.temporal.animatediff import frame_positions
 from ..sampling.schedules import NoiseSchedule
 from .config import StageConfig, read_sections
 from .data.clips import Clips, index_clips, split
-from .loop import ValidatedRun
+from .loop import Run, ValidatedRun
 from .objective import Objective
 from .processes import Processes, launched
 
@@ -138,7 +138,7 @@ def open_base(config: BaseConfig, objective: ObjectiveConfig, device: torch.devi
     image: Any = load_unet(config.model, systems=("sd1",), dtype=torch.float32, device=device)
     vae: Any = load_vae(config.vae or config.model, dtype=torch.float32, device=device)
     text = load_text_encoder(config.text or config.model, dtype=torch.float32, device=device)
-    motion = _motion_for(image, config.motion).to(device)
+    motion = motion_for(image.config, config.motion).to(device)
     unet = put_motion(image, motion).to(device)
     if not config.motion:
         unet.reset_temporal()
@@ -146,22 +146,22 @@ def open_base(config: BaseConfig, objective: ObjectiveConfig, device: torch.devi
         unet=unet,
         vae=vae.requires_grad_(False),
         context=text.encode([""]).to(device),
-        objective=Objective(NoiseSchedule.create(), "eps", **options),
+        objective=Objective(NoiseSchedule.create("linear"), "eps", **options),  # AnimateDiff's, which its users expect
         multiple=vae.downscale * 2 ** (len(image.config.channel_mult) - 1),
         knows_fps=False,
         save=lambda path, about: save_motion(path, motion.config, unet.temporal_parameters(), about),
     )
 
 
-def _motion_for(image: UNet, path: str) -> MotionModel:
+def motion_for(image: UNetConfig, path: str = "") -> MotionModel:
     """The motion model of a file, or a fresh one of AnimateDiff v3's kind for a UNet of this shape."""
     if path:
         found: Any = load_motion(path, systems=("animatediff",), dtype=torch.float32)
         if not isinstance(found, MotionModel):
             raise DiffilmError(f"motion {path} is a LoRA, expected a motion model such as v3_sd15_mm.ckpt; give one")
         return found
-    channels = tuple(image.config.model_channels * mult for mult in image.config.channel_mult)
-    motion = MotionModel(MotionConfig(channels=channels, layers=image.config.num_res_blocks))
+    channels = tuple(image.model_channels * mult for mult in image.channel_mult)
+    motion = MotionModel(MotionConfig(channels=channels, layers=image.num_res_blocks))
     motion.get_buffer("positions").copy_(frame_positions(motion.config.positions, channels[0]))
     return motion
 
@@ -196,17 +196,21 @@ class Feed:
         return next(self.batches)
 
 
-def train(config: MotionTraining, out: str | Path, device: torch.device, progress: Progress | None = None) -> Path:
+def train(
+    config: MotionTraining, out: str | Path, device: torch.device, progress: Progress | None = None,
+    *, base: Base | None = None, watch: Callable[[Run], object] | None = None,
+) -> Path:  # fmt: skip
     """Train on the clips of a folder; returns the file of the weights with the lowest validation loss.
 
     For a Diffilm base it is a whole model, for Stable Diffusion 1.x a motion model in AnimateDiff's own layout. A
-    stopped run goes on from the checkpoint in `out`. Raises DiffilmError as `open_base`, `index_clips`, `Clips` and
+    stopped run goes on from the checkpoint in `out`. base: instead of that of the configuration. watch: called with the
+    run after each step; it may raise, and what was trained is kept. Raises DiffilmError as `open_base`, `index_clips`, `Clips` and
     `Run` do, and for sizes that the base cannot encode.
     """
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
     processes, device = launched(device)
-    base = open_base(config.base, config.objective, device)
+    base = base or open_base(config.base, config.objective, device)
     data = config.data
     if data.width % base.multiple or data.height % base.multiple:
         raise DiffilmError(f"clips of {data.width}x{data.height}: this model needs multiples of {base.multiple}")
@@ -246,6 +250,7 @@ def train(config: MotionTraining, out: str | Path, device: torch.device, progres
         "motion", {"unet": base.unet}, config.train, out, device,
         validation=validation, keep=keep, best="loss" if held else "", processes=processes,
     )  # fmt: skip
+    run.watch = watch
     run.train(loss_of)
     return out / RESULT
 
