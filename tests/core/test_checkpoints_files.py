@@ -18,9 +18,7 @@ from diffilm_core.errors import DiffilmError
 from diffilm_core.models import AutoencoderConfig, AutoencoderKL, UNet, UNetConfig
 from tests.models import tiny_model
 
-CONFIG = UNetConfig(
-    model_channels=32, channel_mult=(1, 2), num_res_blocks=1, transformer_depth=(1, 0), context_dim=48
-)
+CONFIG = UNetConfig(model_channels=32, channel_mult=(1, 2), num_res_blocks=1, transformer_depth=(1, 0), context_dim=48)
 VAE = AutoencoderConfig(ch=32, ch_mult=(1, 1), num_res_blocks=1)
 TEXT = {
     "vocab_size": 49408, "hidden_size": 64, "intermediate_size": 64, "num_hidden_layers": 2,
@@ -176,9 +174,7 @@ def test_8_bit_floats_are_widened_unless_operations_take_them(tensors, tmp_path,
     path = as_safetensors(given, tmp_path)
     assert inspect(path).parts[0].dtype == str(stored).removeprefix("torch.")
     unet = load_unet(path)
-    assert unet.dtype == torch.float32 and torch.equal(
-        unet.state_dict()["out.2.weight"], given["out.2.weight"].float()
-    )
+    assert unet.dtype == torch.float32 and torch.equal(unet.state_dict()["out.2.weight"], given["out.2.weight"].float())
     kept = load_unet(path, operations=torch.nn)
     assert {tensor.dtype for tensor in kept.state_dict().values()} == {stored}
     given["out.2.weight"].view(torch.uint8)[0, 0, 0, 0] = 0x7F  # NaN in both

@@ -151,9 +151,7 @@ def test_another_role_that_does_not_run_says_what_it_is(tmp_path):
 
 
 def test_an_image_model_where_a_video_model_is_needed(unet_file):
-    refused(
-        lambda path: load_unet(path, systems=VIDEO_SYSTEMS), unet_file, "Stable Diffusion 1.x UNet", "ModelScope"
-    )
+    refused(lambda path: load_unet(path, systems=VIDEO_SYSTEMS), unet_file, "Stable Diffusion 1.x UNet", "ModelScope")
     assert load_unet(unet_file).system == "sd1"
 
 

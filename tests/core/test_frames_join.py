@@ -27,9 +27,7 @@ def test_parts_of_every_codec_are_joined(tmp_path: Path, suffix: str, codec: str
     """Clips of 1, 2 and 7 frames at 23.976: every frame and its time is there, the sound is, the chapters are."""
     fps = Fraction(24000, 1001)
     part = encoding(Path(f"a{suffix}"), codec).segment_suffix()
-    parts = [
-        write(clip(count, n, fps), tmp_path / f"{n}{part}", codec=codec) for n, count in enumerate((7, 1, 2))
-    ]
+    parts = [write(clip(count, n, fps), tmp_path / f"{n}{part}", codec=codec) for n, count in enumerate((7, 1, 2))]
     chapters = [Chapter(Fraction(0), 7 / fps, "one"), Chapter(7 / fps, 10 / fps, "zwei é")]
     sound = Audio(torch.rand(2, 48000) - 0.5, 48000)
     film = concat_files(

@@ -122,9 +122,7 @@ def test_a_transition_beside_the_shot_is_made_again(whole: Path, model: VideoMod
     before, after = hashes(whole), hashes(out)
     assert after[:12] == before[:12] and after[20:] == before[20:] and len(after) == 24
     assert not any(a == b for a, b in zip(after[12:20], before[12:20], strict=True))
-    expected = replace(
-        BOARD, shots=tuple(replace(s, prompt="a snowy owl") if s.index == 2 else s for s in BOARD.shots)
-    )
+    expected = replace(BOARD, shots=tuple(replace(s, prompt="a snowy owl") if s.index == 2 else s for s in BOARD.shots))
     assert hashes(make_movie(expected, tmp_path / "direct.mp4", model=model, **PLAIN)) == after
 
 
