@@ -153,7 +153,7 @@ class Resolver:
         if noun.determiner == "no" or noun.plural != entity.plural:
             return False
         if noun.role == "predicate":
-            return noun.kind == "description" and noun.animacy in ("person", "animal") and entity.alive
+            return noun.kind == "description" and noun.animacy in ("person", "animal", "group") and entity.alive
         return (
             entity.alive
             and noun.animacy in ("person", "animal", "group")
@@ -201,8 +201,11 @@ class Resolver:
         if low == "it" and self._empty(noun):
             return ()
         if low in REFLEXIVE:
-            subject = self.grammar.subject(noun.verb)
+            subject = self._itself(noun, nouns) or self.grammar.subject(noun.verb)
             if subject is not None and subject.entities:
+                together = [e for n in nouns if n.joined is subject and n.verb == subject.verb for e in n.entities]
+                if noun.plural and together:
+                    return tuple(dict.fromkeys((*subject.entities, *together)))
                 fit = [e for e in subject.entities if set(e.gender) & set(noun.gender)]
                 if fit:
                     return tuple(subject.entities)
@@ -239,6 +242,10 @@ class Resolver:
         if noun.gender in ("m", "f") and entity.alive:
             entity.gender = noun.gender + ("n" if entity.animacy == "animal" and not entity.proper else "")
         return (entity,)
+
+    def _itself(self, noun: Noun, nouns: Sequence[Noun]) -> Noun | None:
+        """ "The fish themselves": the noun that stands before the pronoun."""
+        return next((n for n in nouns if n.last == noun.first - 1 and n.plural == noun.plural and n.entities), None)
 
     def _agrees(self, entity: Entity, noun: Noun) -> bool:
         """Whether a pronoun in the singular can stand for the entity at all."""

@@ -114,7 +114,8 @@ def _describes(tokens: Sequence[Token], noun: Noun) -> bool:
     thing = tokens[token.head]
     return (
         token.dep in ("compound", "amod", "nmod") and noun.last < thing.index <= noun.last + 2
-        and thing.tag in ("NN", "NNS") and thing.text.islower() and not genders("person", thing.lemma)
+        and thing.tag in ("NN", "NNS") and thing.text.islower()
+        and (bool(noun.determiner) or not genders("person", thing.lemma))
     )  # fmt: skip
 
 
@@ -144,6 +145,8 @@ def _name(tokens: Sequence[Token], at: int, proper: list[bool], names: Names) ->
             ahead.text == "." and tokens[last].low in TITLE_POINT
         ):
             last += 1
+        elif ahead.text == "-" and last + 2 < len(tokens) and proper[last + 2]:
+            last += 2  # "the Fish-Footman"
         elif ahead.low in ("of", "the", "de", "von", "van") and last + 2 < len(tokens) and proper[last + 2]:
             last += 2
         elif ahead.low == "of" and last + 3 < len(tokens) and tokens[last + 2].low == "the" and proper[last + 3]:
@@ -168,7 +171,7 @@ def _name(tokens: Sequence[Token], at: int, proper: list[bool], names: Names) ->
         first -= 1
         if leads:
             break
-    run = [t for t in tokens[at : last + 1] if t.text != "."]
+    run = [t for t in tokens[at : last + 1] if t.text not in (".", "-")]
     title = ""
     parts = [t.text for t in run]
     if pair:
@@ -235,7 +238,9 @@ def _description(tokens: Sequence[Token], at: int, proper: list[bool]) -> Noun:
     if not persons and len(low) > 6 and low.endswith(("man", "woman", "boy", "girl", "maid", "wife")):
         persons = "f" if low.endswith(("woman", "girl", "maid", "wife")) else "m"
     people = low in words("group") or (noun.plural and tokens[at].low in words("group"))
-    if people and not persons:
+    if people and not persons and _counts_things(tokens, at, low):
+        noun.animacy, noun.gender = "thing", "n"
+    elif people and not persons:
         noun.animacy, noun.gender, noun.plural = "group", "mfn", True
     elif persons:
         noun.animacy, noun.gender = "person", persons.replace("n", "") or "mf"
@@ -264,6 +269,18 @@ def _description(tokens: Sequence[Token], at: int, proper: list[bool]) -> Noun:
 
 
 EVERYDAY = words("person", "animal", "group", "indoor", "outdoor", "generic", "thing", "body", "clothes")
+
+
+def _counts_things(tokens: Sequence[Token], at: int, low: str) -> bool:
+    """ "a pair of shoes", "both pairs", "a host of reasons": no group of anybody."""
+    if low in ("pair", "couple") and tokens[at].tag == "NNS":
+        return True
+    of = next((tokens[c] for c in tokens[at].children if c == at + 1 and tokens[c].low == "of"), None)
+    inner = next((tokens[c] for c in of.children if tokens[c].dep == "pobj"), None) if of is not None else None
+    return (
+        inner is not None and inner.tag in ("NN", "NNS") and not genders("person", inner.lemma)
+        and inner.lemma not in words("animal") and not {inner.lemma, inner.low} & words("group")
+    )  # fmt: skip
 
 
 def _after(tokens: Sequence[Token], at: int) -> str:
@@ -307,7 +324,7 @@ def _make(tokens: Sequence[Token], first: int, last: int, head: int, kind: NounK
     determiner = ""
     rest = list(inside)
     if lead.low in ("a", "an", "another"):
-        determiner = "a" if lead.low != "another" else "other"
+        determiner = "a"
     elif lead.low in ("the", "this", "that", "these", "those", "both", "all"):
         determiner = "the"
     elif lead.tag == "PRP$" or lead.low == "his":
@@ -324,7 +341,8 @@ def _make(tokens: Sequence[Token], first: int, last: int, head: int, kind: NounK
     token = tokens[head]
     return Noun(
         head, first, last, lead.start, tokens[last].end, token.sentence, token.quote, kind, token.lemma, "",
-        words=tuple(t.low for t in rest if t.text[0].isalnum()), determiner=determiner,
+        words=tuple(t.low for t in rest if t.text[0].isalnum()) + (("other",) if lead.low == "another" else ()),
+        determiner=determiner,
     )  # fmt: skip
 
 
@@ -378,11 +396,30 @@ def _place_in_sentence(tokens: Sequence[Token], noun: Noun, by_head: dict[int, N
         noun.role = "adverb"
     elif token.dep == "ROOT":
         noun.role, noun.verb = "fragment", at
+    if token.dep in ("dobj", "attr", "oprd") and head.lemma in INVERTED and _inverted(tokens, noun, head):
+        noun.role, noun.same = "subject", None  # "down the slope came a warrior"
     spoken = token.dep == "dobj" and token.quote < 0 and noun.first == head.index + 1
     if spoken and head.lemma in words("verb.speech") and head.index > 0 and tokens[head.index - 1].quote >= 0:
         noun.role = "subject"  # "..." asked the cat
     if noun.role == "other" and head.lemma in words("verb.speech") and head.index == noun.first - 1:
         noun.role = "subject"
+
+
+def _inverted(tokens: Sequence[Token], noun: Noun, verb: Token) -> bool:
+    """Whether the noun behind a verb is its subject: a phrase of place or an adverb leads, and nobody else does it."""
+    if noun.kind == "pronoun" or noun.head < verb.index:
+        return False
+    above = tokens[verb.head] if verb.dep in ("xcomp", "advcl") and verb.head != verb.index else verb
+    if above.lemma not in INVERTED or above.dep not in ("ROOT", "conj", "ccomp"):
+        return False
+    kids = [tokens[c] for v in (above, verb) for c in v.children if c < verb.index]
+    return any(k.dep in ("prep", "advmod") for k in kids) and not any(k.dep in SUBJECTS for k in kids)
+
+
+INVERTED = these(
+    "come go stand sit lie hang appear rise run step walk ride stride march live emerge follow rush crawl creep leap jump "
+    "spring fly swim sail lean wait peep stalk hover float"
+)
 
 
 def _verb_above(tokens: Sequence[Token], at: int) -> int:

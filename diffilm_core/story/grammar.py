@@ -42,7 +42,7 @@ class Grammar:
             above = self.tokens[token.head]
             if token.dep in ("xcomp", "ccomp", "prep") and above.pos in ("VERB", "AUX"):
                 held = self._object(above)
-                if held is not None and held.head < at and (token.dep != "prep" or token.low == "from"):
+                if held is not None and held.head < at and (token.dep != "prep" or token.low in ("from", "into")):
                     return held
             at = token.head
         return None
