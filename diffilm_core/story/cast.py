@@ -53,6 +53,7 @@ class Entity:
     trail: list[tuple[float, float, Noun]] = field(default_factory=list)  # clock, weight, where
     acts: int = 0
     called: bool = False  # by a name of its own, not only "the White Rabbit"
+    epithets: set[str] = field(default_factory=set)  # descriptions that stood for it: "the old man" for King Leo
     neuter: bool = False  # the story calls it "it"
 
     @property
@@ -177,10 +178,14 @@ class Registry:
             if not (species or someone) or entity in busy or not entity.fits(noun.gender, False):
                 continue
             if entity.proper or entity.lemma not in EPITHETS_PERSON:
-                shared = len(set(noun.words) & entity.words)
+                shared = len(set(noun.words) & entity.words) + (noun.lemma in entity.epithets)
                 if score > 0.3 or shared:
                     out.append((shared, score, entity.order, entity))
-        return max(out, key=lambda item: item[:3])[3] if out else None
+        best = max(out, key=lambda item: item[:3], default=None)
+        if best is None:
+            return None
+        best[3].epithets.add(noun.lemma)
+        return best[3]
 
     def recency(self, entity: Entity) -> float:
         return entity.trail[-1][0] if entity.trail else -1.0

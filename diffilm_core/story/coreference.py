@@ -125,8 +125,9 @@ class Resolver:
             return ()
         found = registry.find(noun, owner)
         if found is None and noun.animacy in ("person", "animal"):
-            busy = self._busy(noun, nouns)
-            found = registry.epithet(noun, busy, {e: salience(e, noun, self.clock) for e in registry.active if e.alive})
+            found = self._epithet(noun, nouns)
+            if found is not None:
+                return (found,)
         if found is None and registry.bare(noun) and noun.role != "subject":
             return ()
         alone = noun.owner is not None and len(noun.owner.entities) == 1
@@ -140,6 +141,16 @@ class Resolver:
         else:
             registry.learn(found, noun)
         return (found,)
+
+    def _epithet(self, noun: Noun, nouns: Sequence[Noun]) -> Entity | None:
+        busy = self._busy(noun, nouns)
+        heard = self.talk.heard if self._reports(noun) else None
+        if heard is not None and self.talk.turns and heard not in busy:
+            busy = {*busy, self.talk.turns[-1][0]}  # "said the young man": the one who was spoken to
+        scores = {e: salience(e, noun, self.clock) for e in self.registry.active if e.alive}
+        if heard in scores:
+            scores[heard] *= 2
+        return self.registry.epithet(noun, busy, scores)
 
     def _other(self, owner: Entity, noun: Noun) -> Entity | None:
         """ "His friend": the other one who is there."""
