@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from .entities import NUMBERS, Noun
 from .lexicon import genders, these, words
 
+LOOK_BACK = 6  # mentions of one entity that count
 ACTIVE = 80  # of those mentioned last: who a later word can mean
 SIDES = (
     {"old", "young", "new"}, {"big", "little", "small", "large", "tall", "short"},
@@ -54,6 +55,7 @@ class Entity:
     acts: int = 0
     called: bool = False  # by a name of its own, not only "the White Rabbit"
     epithets: set[str] = field(default_factory=set)  # descriptions that stood for it: "the old man" for King Leo
+    into: "Entity | None" = None  # who it turned out to be
     neuter: bool = False  # the story calls it "it"
 
     @property
@@ -95,6 +97,32 @@ class Registry:
             if entity in known:
                 known.remove(entity)
         entity.nouns.clear()
+
+    def merge(self, kept: Entity, gone: Entity) -> None:
+        """Two who turned out to be one."""
+        gone.into = kept
+        kept.nouns = sorted([*kept.nouns, *gone.nouns], key=lambda noun: noun.start)
+        kept.trail = sorted([*kept.trail, *gone.trail], key=lambda item: item[0])[-LOOK_BACK:]
+        kept.acts += gone.acts
+        kept.words |= gone.words
+        for word in gone.lemmas:
+            self._learn_word(kept, word)
+        kept.gender = "".join(g for g in kept.gender if g in gone.gender) or kept.gender
+        self.forget(gone)
+
+    def titled(self, noun: Noun, entity: Entity | None) -> Entity | None:
+        """Who was only "the doctor" before his name was told: "Dr Hale"."""
+        called = TITLED.get(noun.title, (noun.title,) if genders("person", noun.title) else ())
+        known = [e for word in called for e in self.by_word.get(word, ()) if e is not entity]
+        if (
+            noun.kind != "name"
+            or len(known) != 1
+            or known[0] not in self.active
+            or known[0].nouns[0].determiner != "the"
+        ):
+            return None
+        nameless = not known[0].proper and not known[0].plural and known[0].fits(noun.gender, False)
+        return known[0] if nameless else None
 
     def add(self, noun: Noun) -> Entity:
         entity = Entity(len(self.entities), noun.lemma, noun.animacy, noun.gender, noun.plural, noun.title)
@@ -140,7 +168,8 @@ class Registry:
         """The entity that a name or description means, None where it is a new one."""
         known = [e for e in self.by_word.get(noun.lemma, ()) if e.plural == noun.plural]
         if noun.kind == "name":
-            known = [e for word in noun.name for e in self.by_word.get(word.lower(), ())]
+            said = (*(word.lower() for word in noun.name), noun.title)
+            known = list(dict.fromkeys(e for word in said for e in self.by_word.get(word, ())))
             fitting = [e for e in known if self._same_name(e, noun)]
             if fitting:
                 return max(fitting, key=self.recency)
@@ -150,6 +179,8 @@ class Registry:
         if noun.kind != "name" and (noun.determiner == "a" or self.bare(noun)):
             return None
         fitting = [e for e in known if noun.lemma in e.lemmas and self._compatible(e, noun, owner)]
+        if noun.after and noun.determiner == "the" and noun.plural:  # "the men of the village": not the men before
+            fitting = [e for e in fitting if e.after == noun.after or not e.alive or e.proper]
         if noun.restricted and noun.kind == "description":
             fitting = [e for e in fitting if not e.proper]
         if not fitting and noun.plural and noun.animacy == "group" and noun.determiner == "the":
@@ -162,8 +193,8 @@ class Registry:
     def bare(self, noun: Noun) -> bool:
         """A lower-case noun without an article: nobody in particular, or somebody new."""
         return (
-            noun.kind == "description" and noun.determiner == "" and not noun.plural
-            and noun.animacy in ("person", "animal") and noun.text[:1].islower()
+            noun.kind == "description" and noun.determiner == "" and noun.text[:1].islower()
+            and (noun.animacy in ("person", "animal") or (noun.animacy == "group" and noun.lemma not in words("group")))
         )  # fmt: skip
 
     def epithet(self, noun: Noun, busy: Iterable[Entity], scores: dict[Entity, float]) -> Entity | None:
@@ -202,8 +233,8 @@ class Registry:
         if noun.title == "mrs" and not entity.title and len(name) == 1:
             return name in entity.names
         for known in entity.names:
-            if known == name:
-                return True
+            if known == name or (known == (noun.title,) and not entity.called):
+                return True  # "the Count" is Count Gregory
             if len(name) == 1 and len(known) > 1:
                 if name[0] == known[-1] or (name[0] == known[0] and not one):
                     return True

@@ -121,8 +121,10 @@ class Resolver:
                 return ()  # "You are a policeman": who knows
             registry.learn(entity, noun)
             return (entity,)
-        if noun.animacy == "time":
-            return ()
+        if noun.animacy == "time" or (
+            noun.preposition == "as" and noun.kind == "description" and noun.determiner != "the"
+        ):
+            return ()  # "praised as an officer"
         found = registry.find(noun, owner)
         if found is None and noun.animacy in ("person", "animal"):
             found = self._epithet(noun, nouns)
@@ -140,7 +142,24 @@ class Resolver:
                 self._fulfil(found, noun)
         else:
             registry.learn(found, noun)
+        nameless = registry.titled(noun, found)
+        if nameless is not None and noun.quote < 0 and all(n.sentence != noun.sentence for n in nameless.nouns):
+            self._merge(found, nameless)
         return (found,)
+
+    def _merge(self, kept: Entity, gone: Entity) -> None:
+        """Wherever one of two stood who are the same stands the other."""
+
+        def of(entity: Entity) -> Entity:
+            return kept if entity is gone else entity
+
+        self.registry.merge(kept, gone)
+        self.sets = [(clock, tuple(dict.fromkeys(map(of, members)))) for clock, members in self.sets]
+        self.talk.turns = [(of(one), heard and of(heard)) for one, heard in self.talk.turns]
+        self.talk.pending, self.talk.unclosed = (e and of(e) for e in (self.talk.pending, self.talk.unclosed))
+        self.talk.acted = self.talk.acted and of(self.talk.acted)
+        for noun in kept.nouns:
+            noun.entities = list(dict.fromkeys(map(of, noun.entities)))
 
     def _epithet(self, noun: Noun, nouns: Sequence[Noun]) -> Entity | None:
         busy = self._busy(noun, nouns)

@@ -202,7 +202,7 @@ def _name(tokens: Sequence[Token], at: int, proper: list[bool], names: Names) ->
 def _couple(tokens: Sequence[Token], at: int, last: int) -> int:
     """Of "Mr" in "Mr and Mrs Dale": its last token, 0 where it is no such couple."""
     if tokens[at].low.rstrip(".") not in ("mr", "lord", "king", "sir", "dr", "captain") or any(
-        t.low not in ("mr", "mr.", ".") for t in tokens[at : last + 1]
+        t.text != "." for t in tokens[at + 1 : last + 1]
     ):
         return 0
     ahead = tokens[last + 1 : last + 5]

@@ -16,6 +16,7 @@ from .coreference import Resolver
 from .descriptions import Descriptions
 from .dialogue import mark_quotations, quotations, single_quoted
 from .entities import Noun, nouns
+from .lexicon import words
 from .names import Names
 from .parse import Token, parse
 from .read import check_text
@@ -25,6 +26,7 @@ from .storyboard import CastMember
 from .votes import gender_votes
 
 BLANK = re.compile(r"\n\s*\n")
+KNOWN = words("name", "person", "animal")
 ARTICLE = re.compile(r"^(?:an?|the)\s+(?=\S)", re.IGNORECASE)
 MentionKind = Literal["name", "pronoun", "description", "speaker"]
 
@@ -159,6 +161,10 @@ def _assemble(
     text: str, pieces: Sequence[Sentence], paragraphs: Sequence[_Paragraph], entities: Sequence[Entity]
 ) -> Reading:
     found = {entity: member for entity, member in _cast(entities)}
+    members = tuple(found.values())
+    for entity in reversed(entities):  # who turned out to be somebody else
+        if entity.into in found:
+            found[entity] = found[entity.into]
     by_sentence: dict[int, tuple[_Paragraph, list[Token]]] = {}
     for paragraph in paragraphs:
         for token in paragraph.tokens:
@@ -202,9 +208,7 @@ def _assemble(
             )
         )  # fmt: skip
     described = {found[entity].id: tuple(said) for entity, said in looks.found.items() if entity in found}
-    cast = tuple(
-        dataclasses.replace(m, description=described[m.id][0][1]) if m.id in described else m for m in found.values()
-    )
+    cast = tuple(dataclasses.replace(m, description=described[m.id][0][1]) if m.id in described else m for m in members)
     return Reading(text, tuple(out), cast, described)
 
 
@@ -231,7 +235,7 @@ def _mentions(
 def _cast(entities: Sequence[Entity]) -> Iterator[tuple[Entity, CastMember]]:
     taken: set[str] = set()
     for entity in entities:
-        if not in_cast(entity):
+        if entity.into is not None or not in_cast(entity):
             continue
         called = list(dict.fromkeys(noun.text for noun in entity.nouns if noun.kind != "pronoun"))
         named = [noun.text for noun in entity.nouns if noun.kind == "name"]
@@ -260,6 +264,10 @@ def in_cast(entity: Entity) -> bool:
         return entity.acts > 1 and entity.acts * 3 >= len(entity.nouns)
     if not shown and not entity.acts:
         return entity.alive and len(entity.nouns) > 2
+    if entity.proper and entity.lemma not in KNOWN and not entity.title and not entity.acts and not entity.plural:
+        roles = {noun.role for noun in entity.nouns}
+        if "oblique" in roles and roles <= {"oblique", "object", "fragment", "apposition", "other"}:
+            return entity.gender not in ("mfn", "mf")  # rather a place
     if entity.proper or entity.acts:
         return True
     if entity.lemma in ("everybody", "everyone", "others", "somebody", "someone", "one", "rest", "all", "both"):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from .cast import Entity
+from .cast import LOOK_BACK, Entity
 from .entities import Noun
 from .lexicon import words
 from .parse import Token
@@ -16,7 +16,6 @@ HELD = 0.75  # weight of whose hand or eye is named
 ENTERS = 1.3  # weight of who comes in behind the verb: "there came a knight"
 SAME = 1.25  # times as salient: named in the same sentence
 STAR = 0.1  # more salient for each doubling of what is told of somebody
-LOOK_BACK = 6  # mentions of one entity that count
 
 
 def weight_of(tokens: Sequence[Token], noun: Noun, entity: Entity) -> float:
