@@ -56,7 +56,7 @@ class Entity:
     called: bool = False  # by a name of its own, not only "the White Rabbit"
     epithets: set[str] = field(default_factory=set)  # descriptions that stood for it: "the old man" for King Leo
     into: "Entity | None" = None  # who it turned out to be
-    neuter: bool = False  # the story calls it "it"
+    neuter: int = 0  # how often the story calls it "it"
 
     @property
     def proper(self) -> bool:
@@ -132,7 +132,7 @@ class Registry:
         if vote and not noun.plural and entity.alive and len(set(entity.gender) - {"n"}) != 1:
             best, count = vote.most_common(1)[0]
             if count * 3 >= 2 * sum(vote.values()) and best in entity.gender:
-                stays = "n" if entity.animacy == "animal" and noun.kind != "name" else ""  # may be "it" elsewhere
+                stays = "n" if entity.animacy == "animal" and not entity.called else ""  # may be "it" elsewhere
                 entity.gender = best + stays if best != "n" else entity.gender
         return entity
 

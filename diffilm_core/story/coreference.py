@@ -11,24 +11,20 @@ from collections import Counter
 from collections.abc import Sequence
 
 from .cast import Entity, Registry
-from .clauses import is_visible
+from .clauses import is_likened, is_visible
 from .entities import FIRST, FIRST_PLURAL, SECOND, Noun
 from .grammar import Grammar
 from .lexicon import these, words
 from .parse import Token
+from .ranking import LATELY, Context, choose
 from .salience import FADING, remember, salience, weight_of
 from .speakers import Talk
 
 REFLEXIVE = these("himself herself itself themselves")
-UNSURE = 0.7  # of salience, where the gender is not known
-UNSURE_NAMED = 0.9  # the same for those with a name
-NOT_IT = 0.5
-LATELY = 6
-NOT_IT_NAMED = 0.15
 BOUND = 1.3  # times as salient: the subject of the clause above
-BOUND_OWN = 1.6  # times as salient: the subject, for "his" in its clause
 AROUND = these("about around round before behind beside above beneath under over near")
 RELATED = these("friend companion comrade partner fellow")
+WAITS = 3  # sentences, for a name that comes later
 COLLECTIVE = these("crew party company family band group troop gang team couple pair")
 EMPTY_IT = these("seem appear happen rain snow hail thunder turn chance matter follow")
 
@@ -43,6 +39,9 @@ class Resolver:
         self.us: Entity | None = None
         self.talk = Talk(self.registry)
         self.waiting: list[tuple[float, Noun]] = []  # pronouns that nobody named before fits
+        self.said: dict[str, Entity] = {}  # whom the last pronoun of a gender meant
+        self.opened: tuple[Entity, ...] = ()  # who is the first subject of the sentence
+        self.before: tuple[Entity, ...] = ()  # and of the one before
         self.sets: list[tuple[float, tuple[Entity, ...]]] = []  # named together: "Tom and Ann"
 
     def read(self, tokens: Sequence[Token], nouns: Sequence[Noun], open_end: bool, spoken: bool) -> dict[int, Entity]:
@@ -57,6 +56,7 @@ class Resolver:
                 if noun.sentence != last:
                     self.clock += 1
                     last = noun.sentence
+                    self.before, self.opened = self.opened or self.before, ()
                 self._resolve(noun, nouns)
         if last < 0:
             self.clock += 0.35
@@ -85,6 +85,8 @@ class Resolver:
             found = self._named(noun, nouns)
         noun.entities = list(found)
         noun.visible = is_visible(self.tokens, noun)
+        if noun.role == "subject" and noun.quote < 0 and not self.opened and found and found[0].alive:
+            self.opened = found
         for entity in found:
             self._mention(entity, noun)
         if noun.joined is not None and found and noun.joined.entities:
@@ -132,6 +134,8 @@ class Resolver:
                 return (found,)
         if found is None and registry.bare(noun) and noun.role != "subject":
             return ()
+        if found is None and noun.determiner == "a" and is_likened(self.tokens, noun.head):
+            return ()  # "like a great butterfly"
         alone = noun.owner is not None and len(noun.owner.entities) == 1
         if found is None and noun.lemma in RELATED and owner is not None and alone and not noun.plural:
             found = self._other(owner, noun)
@@ -142,6 +146,10 @@ class Resolver:
                 self._fulfil(found, noun)
         else:
             registry.learn(found, noun)
+        it = noun.same if noun.role == "predicate" else None
+        if it is not None and it.lemma == "it" and noun.determiner == "a" and noun.kind != "name" and not any(e.alive for e in it.entities) and found.alive:
+            it.entities, it.visible = [found], noun.visible  # "it was a beautiful lady"
+            found.nouns.append(it)
         nameless = registry.titled(noun, found)
         if nameless is not None and noun.quote < 0 and all(n.sentence != noun.sentence for n in nameless.nouns):
             self._merge(found, nameless)
@@ -246,31 +254,18 @@ class Resolver:
             busy |= self._spoken_of(noun, nouns)
         busy |= self._below(noun, nouns)
         if noun.plural:
-            return self._they(noun, busy, self._binders(noun))
-        bound = self._binders(noun)
-        scores = []
-        for entity in self.registry.active:
-            if entity in busy or not self._agrees(entity, noun):
-                continue
-            score = salience(entity, noun, self.clock) * bound.get(entity, 1.0)
-            if set(entity.gender) - {"n"} != set(noun.gender):
-                unsure = UNSURE_NAMED if entity.proper else UNSURE
-                score *= unsure if entity.alive and noun.gender != "n" else 0.95
-            if noun.gender == "n" and entity.alive and (entity.called or _is_he_or_she(entity)):
-                score *= NOT_IT_NAMED if entity.called else NOT_IT  # called he or she before, or by a name of its own
-            if entity.animacy == "place":
-                score *= 0.5  # "it" is rather somebody than somewhere
-            scores.append((score, entity.order, entity))
-        best = max(scores, key=lambda item: (item[0], -item[1]), default=None)
-        if best is None or best[0] < 0.02:
+            return self._they(noun, busy, set(self._binder(noun)[1]))
+        fitting = [e for e in self.registry.active if e not in busy and self._agrees(e, noun)]
+        entity = choose(fitting, noun, self._context(noun))
+        if entity is None:
             if noun.gender in ("m", "f") and noun.quote < 0:
                 self.waiting.append((self.clock, noun))
             return ()
-        entity = best[2]
+        self.said[noun.gender] = entity
         if noun.gender == "n" and noun.quote < 0 and not _is_he_or_she(entity):
-            entity.neuter = True
+            entity.neuter += 1
         if noun.gender in ("m", "f") and entity.alive:
-            entity.gender = noun.gender + ("n" if entity.animacy == "animal" and not entity.proper else "")
+            entity.gender = noun.gender + ("n" if entity.animacy == "animal" and not entity.called else "")
         return (entity,)
 
     def _itself(self, noun: Noun, nouns: Sequence[Noun]) -> Noun | None:
@@ -283,14 +278,20 @@ class Resolver:
             return False
         if noun.gender == "n":
             return entity.animacy != "person" or "n" in entity.gender
-        if entity.neuter and not entity.called and noun.quote < 0:
+        if entity.neuter > 1 and not entity.called and noun.quote < 0:
             return False
         return entity.alive or entity.acts > 0
 
-    def _binders(self, noun: Noun) -> dict[Entity, float]:
-        """Who stands above the pronoun in its sentence, and how much that tells: the subject of its own clause for a
-        possessor, that of the clause above for a subject; one in the next turn of a conversation."""
-        out: dict[Entity, float] = {}
+    def _context(self, noun: Noun) -> Context:
+        binder, bound = self._binder(noun)
+        turn: tuple[Entity | None, Entity | None] = (None, None)
+        if noun.quote < 0 and self.talk.turns and self.clock - self.talk.since < 1 and self._reports(noun):
+            turn = self.talk.turns[-1]
+        return Context(self.clock, binder, bound, self.opened, self.before, self.said, turn)
+
+    def _binder(self, noun: Noun) -> tuple[str, tuple[Entity, ...]]:
+        """Who stands above the pronoun in its sentence: the subject of its own clause for a possessor, that of the
+        clause above for a subject."""
         above = None
         if noun.role == "possessor":
             above = self.grammar.subject(noun.verb)
@@ -302,21 +303,13 @@ class Resolver:
             above = self.grammar.subject(noun.verb)
             if above is not None and noun.preposition not in AROUND:
                 above = self.grammar.above(above.verb)
-        apart = (
-            above is not None
-            and noun.role == "subject"
-            and any(
-                self.tokens[i].text in (";", ":") for i in range(min(above.head, noun.head), max(above.head, noun.head))
-            )
-        )
-        if above is not None and above.quote == noun.quote and not apart:
-            out.update(dict.fromkeys(above.entities, BOUND_OWN if noun.role == "possessor" else BOUND))
-        if noun.quote < 0 and self.talk.turns and self.clock - self.talk.since < 1 and self._reports(noun):
-            speaker, heard = self.talk.turns[-1]
-            out[speaker] = out.get(speaker, 1.0) * 0.7
-            if heard is not None:
-                out[heard] = out.get(heard, 1.0) * 1.3
-        return out
+        if above is None or above.quote != noun.quote:
+            return "", ()
+        between = self.tokens[min(above.head, noun.head) : max(above.head, noun.head)]
+        if noun.role == "subject" and any(token.text in (";", ":") for token in between):
+            return "", ()
+        kind = {"possessor": "own", "subject": "above"}.get(noun.role, "over")
+        return kind, tuple(above.entities)
 
     def _reports(self, noun: Noun) -> bool:
         """Whether the pronoun is the subject of the words that report a speech."""
@@ -338,7 +331,7 @@ class Resolver:
         """Pronouns that came before the name that they mean: "As he rode, the king sang"."""
         kept = []
         for clock, pronoun in self.waiting:
-            if self.clock - clock > 1:
+            if self.clock - clock > WAITS:
                 continue
             if self._agrees(entity, pronoun) and entity.animacy == "person":
                 pronoun.entities = [entity]
@@ -375,11 +368,11 @@ class Resolver:
                 at = self.tokens[at].head
         return out
 
-    def _they(self, noun: Noun, busy: set[Entity], bound: dict[Entity, float]) -> tuple[Entity, ...]:
+    def _they(self, noun: Noun, busy: set[Entity], bound: set[Entity]) -> tuple[Entity, ...]:
         options: list[tuple[float, int, tuple[Entity, ...]]] = []
         for entity in self.registry.active:
             if entity.plural and entity not in busy:
-                score = salience(entity, noun, self.clock) * (1.0 if entity.alive else 0.6) * bound.get(entity, 1.0)
+                score = salience(entity, noun, self.clock) * (1.0 if entity.alive else 0.6) * (BOUND if entity in bound else 1.0)
                 options.append((score, 0, (entity,)))
         for clock, members in self.sets:
             if not set(members) & busy:

@@ -291,6 +291,9 @@ def _after(tokens: Sequence[Token], at: int) -> str:
     return ""
 
 
+ADJECTIVES = frozenset(("JJ", "JJR", "JJS", "VBG", "VBN"))
+
+
 def _belongs(tokens: Sequence[Token], i: int, head: int, proper: list[bool]) -> bool:
     """Whether token i is a word of the noun phrase that ends with `head`."""
     token = tokens[i]
@@ -307,13 +310,13 @@ def _belongs(tokens: Sequence[Token], i: int, head: int, proper: list[bool]) -> 
             if climbed == head:
                 return True
         return False
-    if token.tag == "RB" and token.dep == "advmod":
+    if token.tag in ("RB", "RBS", "RBR") and token.dep == "advmod":
         return i < token.head <= head and tokens[token.head].tag in ("JJ", "VBN")
     return (
         token.text in (",", "and")
         and i + 1 < head
-        and tokens[i + 1].tag in ("JJ", "RB")
-        and tokens[i - 1].tag == "JJ"
+        and tokens[i + 1].tag in ADJECTIVES | {"RB", "RBS"}
+        and tokens[i - 1].tag in ADJECTIVES
         and tokens[i - 1].head == head
     )
 

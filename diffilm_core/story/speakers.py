@@ -141,7 +141,10 @@ class Talk:
     def _take_turn(self, tokens: Sequence[Token], nouns: Sequence[Noun], speaker: Entity, told: Sequence[Noun]) -> None:
         heard = next((n.entities[0] for n in told if n.role in ("object", "oblique") and n.entities[0] is not speaker
                       and n.verb >= 0 and tokens[n.verb].lemma in words("verb.speech")), None)  # fmt: skip
-        if heard is None and self.turns:
+        aside = any(n.lemma in ("himself", "herself", "itself", "themselves") and n.preposition in ("to", "")
+                    and n.verb >= 0 and tokens[n.verb].lemma in words("verb.speech", "verb.thought")
+                    and speaker in n.entities for n in told)  # fmt: skip
+        if heard is None and self.turns and not aside:
             before = self.turns[-1]
             heard = before[0] if before[0] is not speaker else before[1]
         self.turns.append((speaker, heard if heard is not speaker else None))
