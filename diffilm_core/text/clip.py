@@ -119,11 +119,16 @@ class TextEncoder:
 
     def _encode_window(self, ids: Sequence[int]) -> Tensor:
         """(l,) token ids to (l, d)."""
-        batch = torch.tensor([list(ids)], dtype=torch.long, device=self.device)
+        return self.hidden(torch.tensor([list(ids)], dtype=torch.long, device=self.device))[0].float()
+
+    def hidden(self, ids: Tensor) -> Tensor:
+        """Windows of token ids `(b, l)` to context `(b, l, d)`; with gradients where they are wanted."""
         if self.layer == -1:
-            return self.model(batch).last_hidden_state[0].float()
-        hidden = self.model(batch, output_hidden_states=True).hidden_states[self.layer]
-        return inner_model(self.model).final_layer_norm(hidden)[0].float()
+            found: Tensor = self.model(ids).last_hidden_state
+            return found
+        hidden = self.model(ids, output_hidden_states=True).hidden_states[self.layer]
+        normed: Tensor = inner_model(self.model).final_layer_norm(hidden)
+        return normed
 
 
 def inner_model(model: nn.Module) -> Any:

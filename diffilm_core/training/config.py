@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from ..bundle import Defaults
+from ..bundle import Defaults, ModelConfig, tokenizer_digest
 from ..errors import DiffilmError
 from ..models import AutoencoderConfig, UNetConfig
 
@@ -16,6 +16,12 @@ if sys.version_info >= (3, 11):
     import tomllib
 else:
     import tomli as tomllib
+
+
+CHOICES = {
+    "precision": ("auto", "bf16", "fp16", "fp32"), "optimizer": ("adamw", "adamw8bit"), "sharding": ("ddp", "fsdp"),
+}  # fmt: skip
+"""What some settings of a stage may be."""
 
 
 @dataclass(frozen=True)
@@ -41,8 +47,9 @@ class StageConfig:
     """One stage: AdamW at `lr` after `warmup` steps, falling to 0 as a cosine; `ema` decay of the weights kept.
 
     `minutes`: end by the clock instead of by `steps`. `accumulate`: batches whose gradients make one step. `precision`:
-    "bf16" or "fp32", "auto" is whichever the device multiplies faster. `optimizer`: "adamw", or "adamw8bit", whose
-    state is a quarter (needs bitsandbytes). `keep`: how many of the last checkpoints stay.
+    "bf16", "fp16" (of a GPU; gradients are scaled) or "fp32", "auto" is bf16 where that is quick, else fp32.
+    `optimizer`: "adamw", or "adamw8bit", whose state is a quarter (needs bitsandbytes). `keep`: how many of the last
+    checkpoints stay. `sharding`: of several processes each has the whole model ("ddp"), or a slice of it ("fsdp").
     """
 
     steps: int
@@ -57,14 +64,19 @@ class StageConfig:
     precision: str = "auto"
     optimizer: str = "adamw"
     keep: int = 1
+    sharding: str = "ddp"
 
     def __post_init__(self) -> None:
-        for name, choices in (("precision", ("auto", "bf16", "fp32")), ("optimizer", ("adamw", "adamw8bit"))):
+        for name, choices in CHOICES.items():
             if (value := getattr(self, name)) not in choices:
                 raise DiffilmError(f"{name} {value!r}: expected {' or '.join(choices)}; give one of them")
         for name in ("batch", "accumulate", "keep"):
             if (value := getattr(self, name)) < 1:
                 raise DiffilmError(f"{name} {value}: expected a whole number of at least 1; give a larger one")
+        if self.sharding == "fsdp" and self.optimizer == "adamw8bit":
+            raise DiffilmError("optimizer adamw8bit with sharding fsdp: its state cannot be sliced; use adamw")
+        if self.sharding == "fsdp" and self.precision == "fp16":
+            raise DiffilmError("precision fp16 with sharding fsdp: overflow would be seen by one process; use bf16")
 
 
 @dataclass(frozen=True)
@@ -120,6 +132,24 @@ def read_sections(
     for name in kinds.keys() - values.keys() - set(optional):
         raise DiffilmError(f"training configuration {path} has no section [{name}]")
     return {name: _fill(kinds[name], section, f"[{name}]") for name, section in values.items()}
+
+
+def read_shape(path: str | Path) -> ModelConfig:
+    """A model's shape: sections vae, text, unet, schedule and defaults, as configs/shipped.toml has them; others are
+    left. Raises DiffilmError for a missing file, broken TOML, unknown or missing keys."""
+    values = _read_toml(path)
+    if missing := [name for name in ("vae", "text", "unet", "schedule", "defaults") if name not in values]:
+        raise DiffilmError(f"{path} is no shape of a model: it has no section [{missing[0]}]; see configs/shipped.toml")
+    unet: UNetConfig = _fill(UNetConfig, values["unet"], "[unet]")
+    return ModelConfig(
+        unet=unet if unet.temporal != "none" else unet.with_time(),
+        vae=_fill(AutoencoderConfig, values["vae"], "[vae]"),
+        text=values["text"],
+        schedule=values["schedule"],
+        prediction="v",
+        defaults=_fill(Defaults, values["defaults"], "[defaults]"),
+        tokenizer=tokenizer_digest(),
+    )
 
 
 def read_config(path: str | Path) -> TrainConfig:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from ..bundle import TOKENIZER
+from ..text.clip import load_tokenizer
 
 
 class PictureTower(nn.Module):
@@ -52,6 +56,20 @@ class Contrast(nn.Module):
         logits = self.log_scale.clamp(max=4.6).exp() * text @ pictures.T
         target = torch.arange(len(tokens), device=tokens.device)
         return (F.cross_entropy(logits, target) + F.cross_entropy(logits.T, target)) / 2
+
+
+def text_fields(shape: Mapping[str, Any]) -> dict[str, Any]:
+    """The CLIPTextConfig of a text encoder of this shape that reads Diffilm's own vocabulary."""
+    tokenizer = load_tokenizer(TOKENIZER)
+    first, last = tokenizer("")["input_ids"]
+    return {
+        **shape,
+        "vocab_size": len(tokenizer),
+        "bos_token_id": first,
+        "eos_token_id": last,
+        "pad_token_id": last,
+        "hidden_act": "quick_gelu",
+    }
 
 
 def text_model(config: dict[str, Any]) -> nn.Module:

@@ -16,12 +16,17 @@ from torch import Tensor
 from ..errors import DiffilmError
 from ..sampling.schedules import NoiseSchedule
 
-TARGETS = ("eps", "v")
+TARGETS = ("eps", "v", "edm")
+LEVELS = 1.0, 1.6
+"""Mean and spread of ln(sigma) for the target "edm", as Stable Video Diffusion draws it (Blattmann et al. 2023)."""
 
 
 @dataclass(frozen=True)
 class Objective:
-    """target: "eps", the noise (Ho et al. 2020, eq. 14), or "v" = alpha e - sigma x0 (Salimans & Ho 2022, app. D).
+    """target: "eps", the noise (Ho et al. 2020, eq. 14), "v" = alpha e - sigma x0 (Salimans & Ho 2022, app. D), or
+    "edm" (Karras et al. 2022, table 1 and sec. 5): sigma is drawn log-normal and the network is told c_noise =
+    ln(sigma) / 4. With data of unit variance c_skip and c_out leave v for the network to say, and the loss's weight,
+    1 / c_out^2, makes it v's plain mean square.
 
     min_snr: gamma of min-SNR weighting (Hang et al. 2023, sec. 3.4), None: all noise levels count the same.
     offset_noise: how much noise, the same for all of a clip's channel, is added, so that dark and bright can be learnt.
@@ -35,17 +40,25 @@ class Objective:
 
     def __post_init__(self) -> None:
         if self.target not in TARGETS:
-            raise DiffilmError(f"target {self.target!r}: expected {' or '.join(TARGETS)}, as the model samples")
+            raise DiffilmError(f"target {self.target!r}: expected {', '.join(TARGETS)}, as the model samples")
         if self.min_snr is not None and self.min_snr <= 0:
             raise DiffilmError(f"min_snr {self.min_snr}: expected a number above 0 (5 is usual), or leave it out")
         if self.offset_noise < 0:
             raise DiffilmError(f"offset_noise {self.offset_noise}: expected 0 (none) or more (0.05 is usual)")
 
+    @property
+    def prediction(self) -> str:
+        """What the network says, as `sampling.Denoiser` has it."""
+        return "v" if self.target == "edm" else self.target
+
     def draw(
         self, shape: Sequence[int], generator: torch.Generator | None = None, device: torch.device | None = None
     ) -> tuple[Tensor, Tensor]:
         """Noise `(b, c, ...)` and timesteps `(b,)` on `device`, by its own generator where none is given."""
-        t = torch.randint(len(self.schedule.alphas_cumprod), (shape[0],), generator=generator, device=device)
+        if self.target == "edm":
+            t = (LEVELS[0] + LEVELS[1] * torch.randn(shape[0], generator=generator, device=device)) / 4
+        else:
+            t = torch.randint(len(self.schedule.alphas_cumprod), (shape[0],), generator=generator, device=device)
         noise = torch.randn(*shape, generator=generator, device=device)
         if self.offset_noise:
             whole = torch.randn(*shape[:2], *(1,) * (len(shape) - 2), generator=generator, device=device)
@@ -55,15 +68,21 @@ class Objective:
     def noisy(self, latents: Tensor, noise: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
         """x_t = alpha x0 + sigma e, and the target, for latents `(b, ...)` and timesteps `(b,)`."""
         shape = (-1, *(1,) * (latents.ndim - 1))
-        bar = self.schedule.alphas_cumprod.to(t.device)[t].to(latents).view(shape)
+        bar = self.alpha_bar(t).to(latents).view(shape)
         alpha, sigma = bar.sqrt(), (1 - bar).sqrt()
         return alpha * latents + sigma * noise, noise if self.target == "eps" else alpha * noise - sigma * latents
+
+    def alpha_bar(self, t: Tensor) -> Tensor:
+        """alpha^2 of timesteps `(b,)`, float64."""
+        if self.target == "edm":
+            return 1 / ((t.double() * 4).exp() ** 2 + 1)
+        return self.schedule.alphas_cumprod.to(t.device)[t]
 
     def weight(self, t: Tensor) -> Tensor:
         """How much each sample of timesteps `(b,)` counts: min(snr, gamma) over what the plain loss weighs x0 by."""
         if self.min_snr is None:
             return torch.ones(t.shape, device=t.device)
-        bar = self.schedule.alphas_cumprod.to(t.device)[t]
+        bar = self.alpha_bar(t)
         snr = bar / (1 - bar)
         return (snr.clamp(max=self.min_snr) / (snr if self.target == "eps" else snr + 1)).float()
 

@@ -19,6 +19,7 @@ from ..models import AutoencoderKL
 from ..text.clip import load_tokenizer
 from .captions import captions
 from .config import DataConfig
+from .contrast import text_fields
 from .emoji import SpriteBank
 from .places import PLACES
 from .render import SceneRenderer
@@ -74,16 +75,8 @@ class World:
         self.data, self.device = data, device
         self.tokenizer = load_tokenizer(TOKENIZER)
         self.window = int(text["max_position_embeddings"])
-        first, last = self.tokenizer("")["input_ids"]
-        self.end_token = last
-        self.text_config = {
-            **text,
-            "vocab_size": len(self.tokenizer),
-            "bos_token_id": first,
-            "eos_token_id": last,
-            "pad_token_id": last,
-            "hidden_act": "quick_gelu",
-        }
+        self.text_config = text_fields(text)
+        self.end_token = self.text_config["eos_token_id"]
         bank = SpriteBank.load(data.bank, device)
         self.renderer = SceneRenderer(bank, size=data.size, device=device, variants=data.variants)
         self.classes = len(OBJECTS), len(PLACES)

@@ -4,6 +4,7 @@ after a kill, a file that the pack's own loaders take."""
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,11 +17,14 @@ from diffilm_core.errors import DiffilmError
 from diffilm_core.frames import concat, from_tensor, read, write
 from diffilm_core.models import AutoencoderConfig, AutoencoderKL, UNet, UNetConfig, is_temporal
 from diffilm_core.models.motion import put_motion
+from diffilm_core.training import bases, table
 from diffilm_core.training import motion as stage
-from diffilm_core.training import table
+from diffilm_core.training.base import BaseConfig, ObjectiveConfig, recompute
 from diffilm_core.training.config import StageConfig
 from diffilm_core.training.data.clips import Clips, index_clips, split
-from diffilm_core.training.motion import BaseConfig, ClipsConfig, MotionTraining, ObjectiveConfig, train
+from diffilm_core.training.diffusion import Task, batch_loss
+from diffilm_core.training.loop import ValidatedRun
+from diffilm_core.training.motion import ClipsConfig, MotionTraining, train
 from tests.models import tiny_model
 
 TRAIN = StageConfig(steps=3, batch=2, lr=1e-2, warmup=1, ema=0.5, precision="fp32")
@@ -85,9 +89,9 @@ def test_a_file_is_on_one_side_of_the_split(folder: Path) -> None:
 
 def test_temporal_layers_alone_change_and_no_caption_is_read(folder, tiny, tmp_path, monkeypatch) -> None:
     asked: list[str] = []
-    encode = stage.load_model(tiny).text.__class__.encode
+    encode = load_model(tiny).text.__class__.encode
     monkeypatch.setattr(
-        stage.load_model(tiny).text.__class__, "encode", lambda self, texts: asked.extend(texts) or encode(self, texts)
+        load_model(tiny).text.__class__, "encode", lambda self, texts: asked.extend(texts) or encode(self, texts)
     )
     path = train(config(folder, tiny), tmp_path, torch.device("cpu"))
     assert asked == [""]
@@ -97,12 +101,12 @@ def test_temporal_layers_alone_change_and_no_caption_is_read(folder, tiny, tmp_p
     temporal = [name for name in before if name.startswith(prefix) and is_temporal(name[len(prefix) :])]
     assert all(torch.equal(before[name], after[name]) for name in before if name not in temporal)
     assert sum(not torch.equal(before[name], after[name]) for name in temporal) > len(temporal) / 2
-    assert load_model(path, device="cpu").config.about["motion"]["clips"] == 3
+    assert load_model(path, device="cpu").config.about["video"]["clips"] == 3
 
 
 def test_a_killed_run_ends_as_an_undisturbed_one(folder, tiny, tmp_path, monkeypatch) -> None:
     whole = train(config(folder, tiny, steps=4), tmp_path / "whole", torch.device("cpu"))
-    advance = stage.ValidatedRun.advance
+    advance = ValidatedRun.advance
 
     def killed(self, loss_of):
         if self.step == 2:
@@ -112,7 +116,7 @@ def test_a_killed_run_ends_as_an_undisturbed_one(folder, tiny, tmp_path, monkeyp
         return made
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(stage.ValidatedRun, "advance", killed)
+        patch.setattr(ValidatedRun, "advance", killed)
         train(config(folder, tiny, steps=4), tmp_path / "parts", torch.device("cpu"))
     parts = train(config(folder, tiny, steps=4), tmp_path / "parts", torch.device("cpu"))
     one, other = read_model(whole)[0], read_model(parts)[0]
@@ -121,18 +125,20 @@ def test_a_killed_run_ends_as_an_undisturbed_one(folder, tiny, tmp_path, monkeyp
 
 def test_the_loss_is_the_mean_of_its_parts_and_of_recomputed_blocks(folder, tiny) -> None:
     """Two processes that share a batch see the noise of one; gradient checkpointing changes nothing."""
-    base = stage.open_base(BaseConfig(str(tiny)), ObjectiveConfig(), torch.device("cpu"))
+    base = bases.open_base(BaseConfig(str(tiny)), ObjectiveConfig(), torch.device("cpu"))
     pixels = torch.stack([(moving(n, 4, 32) * 255).to(torch.uint8) for n in range(4)])
-    fps = torch.full((4,), 8.0)
+    task = Task("video", "a.safetensors", dict, None, {}, (32, 32))
 
     def loss(first: int, end: int) -> torch.Tensor:
-        return stage._loss(base, base.unet, 0, first, pixels[first:end], fps[first:end])
+        count = end - first
+        batch = {"pixels": pixels[first:end], "captions": [""] * count, "fps": torch.full((count,), 8.0)}
+        return batch_loss(base, base.unet, batch, range(first, end), task)
 
     whole = loss(0, 4)
     assert abs(float(whole - (loss(0, 2) + loss(2, 4)) / 2)) < 1e-6
     parameter = next(iter(base.unet.temporal_parameters().values())).requires_grad_()
     plain = torch.autograd.grad(loss(0, 4), parameter)[0]
-    stage.recompute(base.unet)
+    recompute(base.unet)
     assert torch.allclose(torch.autograd.grad(loss(0, 4), parameter)[0], plain, atol=1e-7)
 
 
@@ -154,11 +160,11 @@ def test_an_sd1_checkpoint_gets_motion_modules_in_animatediffs_layout(folder, tm
             assert texts == [""]
             return torch.ones(1, 77, 768)
 
-    monkeypatch.setattr(stage, "load_vae", lambda *_, **__: vae)
-    monkeypatch.setattr(stage, "load_text_encoder", lambda *_, **__: Text())
+    monkeypatch.setattr(bases, "load_vae", lambda *_, **__: vae)
+    monkeypatch.setattr(bases, "load_text_encoder", lambda *_, **__: Text())
     kept: list[UNet] = []
-    save = stage.save_motion
-    monkeypatch.setattr(stage, "save_motion", lambda p, c, t, a: (kept.append(dict(t)), save(p, c, t, a))[1])
+    save = bases.save_motion
+    monkeypatch.setattr(bases, "save_motion", lambda p, c, t, a: (kept.append(dict(t)), save(p, c, t, a))[1])
     path = train(config(folder, tmp_path / "sd1.safetensors"), tmp_path / "run", torch.device("cpu"))
     info = inspect(path)
     assert (info.system, info.parts[0].role, info.parts[0].layout) == ("animatediff", "motion", "original")
@@ -181,7 +187,7 @@ def test_wrong_settings_end_before_the_first_step(folder, tiny, tmp_path) -> Non
     def run(**data: object) -> Callable[[], object]:
         def start() -> Path:
             made = config(folder, tiny)
-            made = stage.replace(made, data=stage.replace(made.data, **data))
+            made = replace(made, data=replace(made.data, **data))
             return train(made, tmp_path, torch.device("cpu"))
 
         return start

@@ -8,6 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from diffilm_core.errors import DiffilmError
+from diffilm_core.sampling.denoiser import Denoiser
+from diffilm_core.sampling.edm import EDMSchedule
 from diffilm_core.sampling.schedules import NoiseSchedule
 from diffilm_core.training.objective import Objective
 
@@ -59,7 +61,37 @@ def test_offset_noise_moves_a_whole_channel() -> None:
     assert float(difference.std(2).max()) < 1e-6 and float(difference.abs().min()) > 0
 
 
+def test_edm_is_karras_preconditioning_and_loss() -> None:
+    """Karras et al. 2022, table 1, with sigma_data = 1, as Stable Video Diffusion has it: D = c_skip x + c_out F(c_in
+    x, c_noise), loss (sigma^2 + 1) / sigma^2 |D - x0|^2; and the pack's own denoiser says the same D."""
+    objective = Objective(EDMSchedule.between(), "edm")
+    clean, noise = (torch.randn(4, 2, 3, 4, 4, dtype=torch.float64) for _ in range(2))
+    _, told = objective.draw(clean.shape, torch.Generator().manual_seed(0))
+    sigma = (told.double() * 4).exp().view(-1, 1, 1, 1, 1)
+    seen: list[torch.Tensor] = []
+
+    def network(x: torch.Tensor, t: torch.Tensor, *_: object) -> torch.Tensor:
+        seen.append(x)
+        return x.sin() + t.double().view(-1, 1, 1, 1, 1)
+
+    loss = objective.loss(network, clean, noise, told)
+    x, root = clean + sigma * noise, (sigma**2 + 1).sqrt()
+    assert torch.allclose(seen[0], x / root, atol=1e-6)  # c_in
+    denoised = x / root**2 - sigma / root * network(x / root, told.double())  # c_skip, c_out, c_noise = ln(sigma) / 4
+    weighted = ((sigma**2 + 1) / sigma**2 * (denoised - clean) ** 2).mean()
+    assert abs(float(loss / weighted) - 1) < 1e-5
+    denoiser = Denoiser(network, objective.schedule, objective.prediction)
+    own = torch.cat([denoiser(x[i : i + 1], sigma[i, 0, 0, 0]) for i in range(4)])
+    assert torch.allclose(own, denoised, atol=1e-5)
+    levels = objective.draw((4000, 1), torch.Generator().manual_seed(0))[1] * 4
+    assert abs(float(levels.mean()) - 1.0) < 0.1 and abs(float(levels.std()) - 1.6) < 0.1
+
+
 def test_impossible_settings_are_named() -> None:
-    for options, words in (({"target": "x0"}, "eps or v"), ({"min_snr": 0.0}, "above 0"), ({"offset_noise": -1}, "0 ")):
+    for options, words in (
+        ({"target": "x0"}, "eps, v, edm"),
+        ({"min_snr": 0.0}, "above 0"),
+        ({"offset_noise": -1}, "0 "),
+    ):
         with pytest.raises(DiffilmError, match=words):
             Objective(PLAIN, **options)

@@ -51,6 +51,13 @@ class ClipFile:
     def path(self) -> Path:
         return Path(self.folder, self.name)
 
+    def caption(self) -> str:
+        """What stands in the .txt of its name beside it; "" where there is none."""
+        try:
+            return self.path.with_suffix(".txt").read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError):
+            return ""
+
 
 def index_clips(
     folder: str | Path, index: str | Path | None = None, progress: Progress | None = None
@@ -154,6 +161,10 @@ class Clips(Dataset[tuple[Tensor, float]]):
         return max(1, round(file.fps / rate))
 
     def __getitem__(self, number: int) -> tuple[Tensor, float]:
+        return self.sample(number)[1:]
+
+    def sample(self, number: int) -> tuple[ClipFile, Tensor, float]:
+        """The file that the window is of, its pixels and its frame rate."""
         rng = np.random.default_rng([self.seed, number])
         file, first, end = self.shots[rng.choice(len(self.shots), p=self.weights)]
         most = (end - first - 1) // max(1, self.frames - 1)
@@ -161,7 +172,7 @@ class Clips(Dataset[tuple[Tensor, float]]):
         start = int(rng.integers(first, end - (self.frames - 1) * stride))
         pixels = read_window(file.path, start, self.frames, stride)
         pixels = fitted(pixels, self.size, rng)
-        return pixels.flip(2) if rng.random() < 0.5 else pixels, file.fps / stride
+        return file, pixels.flip(2) if rng.random() < 0.5 else pixels, file.fps / stride
 
 
 def fitted(pixels: Tensor, size: tuple[int, int], rng: np.random.Generator) -> Tensor:

@@ -22,7 +22,7 @@ from torch.utils.data import Dataset, Sampler
 
 from ...errors import DiffilmError
 from ...frames.read import read_window
-from .clips import fitted
+from .clips import Clips, fitted
 from .sources import Item
 
 RATIOS = (1 / 2, 9 / 16, 2 / 3, 3 / 4, 1.0, 4 / 3, 3 / 2, 16 / 9, 2.0)
@@ -124,6 +124,18 @@ class Samples(Dataset[dict[str, Any]]):
         else:
             pixels, rate = _picture(item), 0.0
         return {"pixels": fitted(pixels, (width, height), rng), "caption": item.caption, "fps": rate}
+
+
+class ClipSamples(Dataset[dict[str, Any]]):
+    """Windows of a folder's clips, by number, as `Samples` gives them. With `captions` a clip's is in the .txt of its
+    name beside it, where there is one; without, none is read."""
+
+    def __init__(self, clips: Clips, captions: bool = False) -> None:
+        self.clips, self.captions = clips, captions
+
+    def __getitem__(self, number: int) -> dict[str, Any]:
+        file, pixels, fps = self.clips.sample(number)
+        return {"pixels": pixels, "caption": file.caption() if self.captions else "", "fps": fps}
 
 
 def collate(samples: Sequence[dict[str, Any]]) -> dict[str, Any]:
