@@ -6,7 +6,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 from ..bundle import Defaults, ModelConfig, tokenizer_digest
 from ..errors import DiffilmError
@@ -70,9 +70,14 @@ class StageConfig:
         for name, choices in CHOICES.items():
             if (value := getattr(self, name)) not in choices:
                 raise DiffilmError(f"{name} {value!r}: expected {' or '.join(choices)}; give one of them")
-        for name in ("batch", "accumulate", "keep"):
+        for name in ("steps", "batch", "accumulate", "keep", "warmup"):
             if (value := getattr(self, name)) < 1:
                 raise DiffilmError(f"{name} {value}: expected a whole number of at least 1; give a larger one")
+        for name in ("ema", "caption_dropout"):
+            if not 0 <= (share := getattr(self, name)) <= 1:
+                raise DiffilmError(f"{name} {share}: expected a share from 0 to 1")
+        if not self.lr > 0:
+            raise DiffilmError(f"lr {self.lr}: expected a learning rate above 0; 1e-4 is usual")
         if self.sharding == "fsdp" and self.optimizer == "adamw8bit":
             raise DiffilmError("optimizer adamw8bit with sharding fsdp: its state cannot be sliced; use adamw")
         if self.sharding == "fsdp" and self.precision == "fp16":
@@ -90,10 +95,29 @@ class TrainConfig:
     stages: dict[str, StageConfig]
 
 
+KINDS = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
+
+
+def _typed(value: Any, hint: Any, where: str) -> Any:
+    """Raises DiffilmError where a plain field is of another kind; a name that reads as a number is text all the same."""
+    kind = next((each for each in KINDS if hint == each or hint == each | None), None)
+    if kind is None or (value is None and hint != kind):
+        return value
+    if kind is str and not isinstance(value, (bool, list, dict)):
+        return str(value)
+    whole = isinstance(value, (int, float)) and not isinstance(value, bool)
+    fits = {bool: isinstance(value, bool), int: whole and value == int(value), float: whole}
+    if not fits.get(kind):
+        raise DiffilmError(f"{where} = {value!r}: expected {KINDS[kind]}")
+    return kind(value)
+
+
 def _fill(kind: type, values: dict[str, Any], where: str) -> Any:
     known = {field.name for field in fields(kind)}
     if unknown := sorted(values.keys() - known):
         raise DiffilmError(f"{where}: unknown key {unknown[0]!r}; it may be one of {', '.join(sorted(known))}")
+    hints = get_type_hints(kind)
+    values = {key: _typed(value, hints[key], f"{where} {key}") for key, value in values.items()}
     try:
         return kind(**{key: tuple(v) if isinstance(v, list) else v for key, v in values.items()})
     except TypeError as error:

@@ -1,5 +1,5 @@
-"""The one training loop: AdamW, warm-up and cosine, EMA, bf16 autocast, checkpoints that a stopped run goes on from,
-validation of the averaged weights."""
+"""The one training loop: AdamW, warm-up and cosine, EMA, bf16 or fp16 autocast, checkpoints that a stopped run goes on
+from, validation of the averaged weights, curves and samples of them in the log."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import math
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,8 @@ from ..atomic import written_whole
 from ..errors import DiffilmError
 from .config import StageConfig
 from .processes import Processes
+from .record import Record
+from .shards import gathered, own, released, slice_as, whole
 
 log = logging.getLogger(__name__)
 
@@ -26,6 +28,8 @@ LossFunction = Callable[[int], Tensor]
 """`index of the batch -> scalar loss`; draws its own batch, by that index or from torch's generators, which are seeded
 with it."""
 Validation = Callable[[], Mapping[str, float]]
+Samples = Callable[[], Tensor]
+"""Clips of the modules as they are, uint8 `(n, t, 3, h, w)`; n pictures are `(1, n, 3, h, w)`."""
 ALONE = Processes()
 
 
@@ -47,11 +51,11 @@ class Ema:
     @torch.no_grad()
     def update(self, step: int) -> None:
         decay = min(self.decay, (1 + step) / (10 + step))
-        torch._foreach_lerp_(self.kept, self.live, 1 - decay)
+        torch._foreach_lerp_(own(self.kept), own(self.live), 1 - decay)
 
     @torch.no_grad()
     def copy_to_live(self) -> None:
-        for live, kept in zip(self.live, self.kept, strict=True):
+        for live, kept in zip(own(self.live), own(self.kept), strict=True):
             live.copy_(kept)
 
 
@@ -85,14 +89,16 @@ class Run:
             )
         self.path = folder / f"{name}.ckpt"
         self.device, self.save_seconds = device, save_seconds
-        self.bf16 = config.precision == "bf16" or (config.precision == "auto" and fast_in_bf16(device))
+        self.half = _half(config.precision, device)
+        self.scaler = torch.amp.GradScaler(device.type, enabled=self.half == torch.float16)
         self.ema = Ema(modules, config.ema)
         groups = [
             {"params": [p for p in module.parameters() if p.requires_grad], "scale": (lr_scale or {}).get(key, 1.0)}
             for key, module in modules.items()
         ]
         self.optimizer = _optimizer(groups, config, device)
-        self.step, self.seconds = 0, 0.0
+        self.record = Record(folder, name)
+        self.step, self.seconds, self.reported = 0, 0.0, 0.0
         self.loss = math.nan  # the mean since the last report
 
     def progress(self) -> float:
@@ -109,8 +115,8 @@ class Run:
             running.append(self.advance(loss_of))
             now = time.monotonic()
             self.seconds = now - started
-            save = now - saved > self.save_seconds
-            if save or now - shown > 10:  # what is not finite is found before it is saved
+            save = self.processes.agreed(now - saved > self.save_seconds)
+            if self.processes.agreed(save or now - shown > 10):  # what is not finite is found before it is saved
                 self.report(running)
                 shown, running = now, []
             if save:
@@ -133,13 +139,15 @@ class Run:
         for part in range(self.config.accumulate):
             index = self.step * self.config.accumulate + part
             torch.manual_seed(index)
-            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
+            with torch.autocast(self.device.type, self.half, enabled=self.half is not None):
                 loss = loss_of(index) / self.config.accumulate
-            loss.backward()
+            self.scaler.scale(loss).backward()
             total += loss.detach()
+        self.scaler.unscale_(self.optimizer)
         for group in self.optimizer.param_groups:
             nn.utils.clip_grad_norm_(group["params"], 1.0)
-        self.optimizer.step()
+        self.scaler.step(self.optimizer)  # skipped where fp16 overflowed
+        self.scaler.update()
         self.step += 1
         self.ema.update(self.step)
         return total
@@ -167,6 +175,10 @@ class Run:
                 "%s step %d  loss %.4f  %.2f steps/s  %.0f %%, %s left",
                 self.name, self.step, mean, self.step / max(self.seconds, 1e-9), 100 * self.progress(), self.left(),
             )  # fmt: skip
+            speed = len(losses) / max(self.seconds - self.reported, 1e-9)
+            rate = self.optimizer.param_groups[0]["lr"]
+            self.record.figures(self.step, {"loss": mean, "learning rate": rate, "steps a second": speed})
+        self.reported = self.seconds
         if not math.isfinite(mean):
             raise DiffilmError(
                 f"stage {self.name}: loss is {mean} at step {self.step}; the last good state is in {self.path}: lower "
@@ -174,16 +186,19 @@ class Run:
             )
 
     def state(self) -> dict[str, Any]:
-        """All that a stopped run goes on from."""
-        return {
-            "modules": {key: module.state_dict() for key, module in self.modules.items()},
+        """All that a stopped run goes on from, the same whatever the number of processes."""
+        state = {
+            "modules": {key: dict(module.state_dict()) for key, module in self.modules.items()},
             "ema": self.ema.kept,
             "optimizer": self.optimizer.state_dict(),
+            "scaler": self.scaler.state_dict(),
             "step": self.step,
             "seconds": self.seconds,
         }
+        return state if not self.processes.sharded else dict(whole(state, self.processes.main))
 
     def save(self) -> None:
+        state = self.state() if self.processes.main or self.processes.sharded else {}
         if not self.processes.main:
             return
         for older in reversed(range(1, self.config.keep)):
@@ -192,7 +207,7 @@ class Run:
                 with written_whole(self._kept(older)) as temporary:
                     shutil.copyfile(before, temporary)
         with written_whole(self.path) as temporary:
-            torch.save(self.state(), temporary)
+            torch.save(state, temporary)
 
     def _kept(self, older: int) -> Path:
         return self.path.with_suffix(f".{older}{self.path.suffix}")
@@ -204,30 +219,42 @@ class Run:
 
     def restore(self, state: Mapping[str, Any]) -> None:
         for key, module in self.modules.items():
-            module.load_state_dict(state["modules"][key])
+            now = module.state_dict()
+            module.load_state_dict({n: slice_as(v, now.get(n, v)) for n, v in state["modules"][key].items()})
         for kept, value in zip(self.ema.kept, state["ema"], strict=True):
-            kept.copy_(value)
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.step, self.seconds = state["step"], state["seconds"]
+            kept.copy_(slice_as(value, kept))
+        trained = [p for group in self.optimizer.param_groups for p in group["params"]]
+        moments = {
+            number: {name: slice_as(v, trained[number]) if torch.is_tensor(v) else v for name, v in values.items()}
+            for number, values in state["optimizer"]["state"].items()
+        }
+        self.optimizer.load_state_dict({**state["optimizer"], "state": moments})
+        if state.get("scaler"):
+            self.scaler.load_state_dict(state["scaler"])
+        self.step, self.seconds, self.reported = state["step"], state["seconds"], state["seconds"]
 
     @contextmanager
     def averaged(self) -> Iterator[None]:
         """The modules hold the EMA weights inside."""
-        live = [each.detach().clone() for each in self.ema.live]
+        with torch.no_grad():
+            live = [each.clone() for each in own(self.ema.live)]
         self.ema.copy_to_live()
         try:
             yield
         finally:
             with torch.no_grad():
-                for each, value in zip(self.ema.live, live, strict=True):
+                for each, value in zip(own(self.ema.live), live, strict=True):
                     each.copy_(value)
+            if self.processes.sharded:
+                released(self.modules.values())
 
 
 class ValidatedRun(Run):
     """A `Run` that also validates the averaged weights, every `validate_seconds` and at the end.
 
-    validation: figures by name. keep: writes the weights that the modules then hold; called after each validation, or,
-    where `best` names a figure, only when that is lower than ever before.
+    validation: figures by name. samples: clips of them, shown in the log. Where the weights are sharded, every process
+    calls both. keep: writes the weights that the modules then hold; called after each validation, or, where `best`
+    names a figure, only when that is lower than ever before.
     """
 
     def __init__(
@@ -241,12 +268,17 @@ class ValidatedRun(Run):
         validation: Validation,
         keep: Callable[[], object],
         best: str = "",
+        samples: Samples | None = None,
         validate_seconds: float = 240.0,
         save_seconds: float = 120.0,
+        lr_scale: Mapping[str, float] | None = None,
         processes: Processes = ALONE,
     ) -> None:
-        super().__init__(name, modules, config, folder, device, save_seconds=save_seconds, processes=processes)
-        self.validation, self.keep, self.best, self.validate_seconds = validation, keep, best, validate_seconds
+        super().__init__(
+            name, modules, config, folder, device, save_seconds=save_seconds, lr_scale=lr_scale, processes=processes
+        )
+        self.validation, self.keep, self.best, self.samples = validation, keep, best, samples
+        self.validate_seconds = validate_seconds
         self.lowest = math.inf
         self.validated = time.monotonic()
 
@@ -256,9 +288,10 @@ class ValidatedRun(Run):
 
     def report(self, losses: list[Tensor]) -> None:
         super().report(losses)
-        if time.monotonic() - self.validated > self.validate_seconds:
+        if self.processes.agreed(time.monotonic() - self.validated > self.validate_seconds):
             with self.averaged():
                 self.validate()
+            self.save()  # so that a run which goes on knows of the best one
             self.validated = time.monotonic()
 
     def state(self) -> dict[str, Any]:
@@ -269,17 +302,34 @@ class ValidatedRun(Run):
         self.lowest = state.get("lowest", math.inf)
 
     def validate(self) -> None:
-        if not self.processes.main:
+        main = self.processes.main
+        if not main and not self.processes.sharded:
             return
         for module in self.modules.values():
             module.eval()
         found = self.validation()
-        log.info(
-            "%s step %d  validation: %s", self.name, self.step, "  ".join(f"{k} {v:.4g}" for k, v in found.items())
-        )
-        if not self.best or found[self.best] < self.lowest:
+        if main:
+            figures = "  ".join(f"{name} {value:.4g}" for name, value in found.items())
+            log.info("%s step %d  validation: %s", self.name, self.step, figures)
+            self.record.figures(self.step, {f"validation/{name}": value for name, value in found.items()})
+        if self.processes.agreed(not self.best or found[self.best] < self.lowest):
             self.lowest = found.get(self.best, math.inf)
-            self.keep()
+            with gathered(list(self.modules.values()), main) if self.processes.sharded else nullcontext():
+                if main:
+                    self.keep()
+        if self.samples is not None:
+            shown = self.samples()
+            if main:
+                self.record.samples(self.step, shown)
+
+
+def _half(precision: str, device: torch.device) -> torch.dtype | None:
+    """The format of the matrix products, None for float32. Raises DiffilmError for fp16 on what has none."""
+    if precision == "fp16":
+        if device.type != "cuda":
+            raise DiffilmError(f"precision fp16 on {device.type}: it needs a GPU; use bf16, fp32 or auto")
+        return torch.float16
+    return torch.bfloat16 if precision == "bf16" or (precision == "auto" and fast_in_bf16(device)) else None
 
 
 def _optimizer(groups: list[dict[str, Any]], config: StageConfig, device: torch.device) -> torch.optim.Optimizer:
