@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -22,6 +23,8 @@ from .loop import ValidatedRun
 
 PARTS = {"film": 0.85, "emoji": 0.15}
 MOST_PAN = 40
+INTERPOLATION = "interpolate.safetensors"
+"""What the trained network is called."""
 
 
 def charbonnier(a: Tensor, b: Tensor, epsilon: float = 1e-3) -> Tensor:
@@ -149,10 +152,15 @@ def interpolation_loss(found: Between, first: Tensor, second: Tensor, between: T
 
 
 def train_interpolation(
-    store: Path, out: Path, config: InterpolateConfig, device: torch.device, start: Path | None = None
+    store: Path,
+    out: Path,
+    config: InterpolateConfig,
+    device: torch.device,
+    start: Path | None = None,
+    about: Mapping[str, Any] | None = None,
 ) -> InterpolationNet:
     """Train on the clips in `store`, from the weights of the file `start` where one is given; the checkpoint and the
-    averaged weights so far go to `out`."""
+    averaged weights so far go to `out`. about: what the file says of itself beside."""
     torch.manual_seed(0)
     net = own_network(open_source(start)).requires_grad_() if start else InterpolationNet(config.network)
     net = net.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -173,9 +181,18 @@ def train_interpolation(
         mean, base = (float(torch.cat(each).mean()) for each in (ours, blend))
         return {"psnr": mean, "blend": base, "gain": mean - base}
 
-    def keep() -> None:
-        save_interpolation(net, out / "interpolate.safetensors", {"stage": asdict(config.stage)})
+    def samples() -> Tensor:
+        """(4, 4, 3, h, w): the frame before, the one that was made, the true one, the frame after."""
+        with torch.inference_mode():
+            first, second, between, t = (each.to(device) for each in next(data.validation(4)))
+            rows = torch.stack([first, net(first, second, t).frame.float(), between, second], 1)
+        return (rows * 255).clamp(0, 255).round().to(torch.uint8)
 
-    run = ValidatedRun("interpolate", {"net": net}, config.stage, out, device, validation=validation, keep=keep)
+    def keep() -> None:
+        save_interpolation(net, out / INTERPOLATION, {"stage": asdict(config.stage), **(about or {})})
+
+    run = ValidatedRun(
+        "interpolate", {"net": net}, config.stage, out, device, validation=validation, keep=keep, samples=samples
+    )
     run.train(loss_of)
     return net.eval()

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -28,6 +29,8 @@ log = logging.getLogger(__name__)
 EVERY = {("clean", 4): 1, ("damaged", 4): 2, ("clean", 2): 2, ("damaged", 2): 8}
 """Which clips have a small twin of this kind and scale: every so many."""
 SHARE = {"clean": 0.6, "damaged": 0.4}
+UPSCALING = "upscale.safetensors"
+"""What both layers are called, in one file."""
 
 Perceptual = Callable[[Tensor, Tensor], Tensor]
 """Two batches `(b, 3, h, w)` in [0, 1] to a scalar distance, LPIPS for one."""
@@ -85,15 +88,20 @@ class ResolutionTask:
     def loss(self, step: int) -> Tensor:
         rng = np.random.default_rng([self.seed, step])
         if self.half and rng.random() < self.native:
-            window, truth, strength = draw_batch(self.half, self.batch // 2, self.side, rng)
+            window, truth, strength = self._drawn(self.half, self.batch // 2, rng)
             made = self.first(window, strength)
             return charbonnier(made, truth) + self.seen(made, truth, strength, step)
-        window, truth, strength = draw_batch(self.quarter, self.batch, self.side, rng)
+        window, truth, strength = self._drawn(self.quarter, self.batch, rng)
         middle = self.first(window, strength)
         made = self.second(middle[:, None], strength)
         size = (truth.shape[-2] // 2, truth.shape[-1] // 2)
         half = F.interpolate(truth, size, mode="bicubic", antialias=True, align_corners=False)
         return charbonnier(made, truth) + 0.5 * charbonnier(middle, half) + self.seen(made, truth, strength, step)
+
+    def _drawn(
+        self, sources: Sequence[tuple[PairSource, float]], count: int, rng: np.random.Generator
+    ) -> tuple[Tensor, ...]:
+        return tuple(each.to(_device(self.first)) for each in draw_batch(sources, count, self.side, rng))
 
     def seen(self, made: Tensor, truth: Tensor, strength: Tensor, step: int) -> Tensor:
         """The perceptual term of up to 4 of the damaged ones, over a quarter of their pixels."""
@@ -103,6 +111,10 @@ class ResolutionTask:
         side = truth.shape[-1] // 4
         area = (marred, slice(None), slice(side, 3 * side), slice(side, 3 * side))
         return self.weight * self.perceptual(made.float().clamp(0, 1)[area], truth[area])
+
+
+def _device(layer: Doubler) -> torch.device:
+    return next(layer.parameters()).device
 
 
 def draw_batch(
@@ -144,12 +156,12 @@ def validate(
     """Mean PSNR in dB over a source's middle frames, ours (`first`, for a scale of 4 then `second`) and bicubic; of
     at most `most` of them, evenly taken."""
     found: dict[str, list[float]] = {"ours": [], "bicubic": []}
-    every = max(1, len(source.small) // most)
+    every, device = max(1, len(source.small) // most), _device(first)
     rows = zip(source.small[::every], source.large[::every], source.strengths[::every], strict=True)
     for window, picture, own in rows:
-        frames = rearrange(torch.from_numpy(window), "t h w c -> 1 t c h w").float() / 255
-        truth = rearrange(torch.from_numpy(picture), "h w c -> 1 c h w").float() / 255
-        level = torch.tensor([own if strength is None else strength], dtype=torch.float32)
+        frames = rearrange(torch.from_numpy(window).to(device), "t h w c -> 1 t c h w").float() / 255
+        truth = rearrange(torch.from_numpy(picture).to(device), "h w c -> 1 c h w").float() / 255
+        level = torch.tensor([own if strength is None else strength], dtype=torch.float32, device=device)
         made, plain = first(frames, level), twice(frames[:, first.config.radius])
         if source.scale == 4:
             made, plain = second(made[:, None], level), twice(plain)
@@ -157,6 +169,19 @@ def validate(
             error = float(F.mse_loss(image.float().clamp(0, 1), truth))
             found[name].append(-10 * np.log10(max(error, 1e-10)))
     return {name: round(float(np.mean(values)), 3) for name, values in found.items()}
+
+
+@torch.no_grad()
+def shown(first: Doubler, second: Doubler, source: PairSource, count: int = 3) -> Tensor:
+    """uint8 (count, 3, 3, h, w): bicubic, ours and the truth of a few of a source's middle frames, at four times."""
+    rows, device = [], _device(first)
+    for at in np.linspace(0, len(source.small) - 1, min(count, len(source.small))).round().astype(int):
+        frames = rearrange(torch.from_numpy(source.small[at]).to(device), "t h w c -> 1 t c h w").float() / 255
+        truth = rearrange(torch.from_numpy(source.large[at]).to(device), "h w c -> 1 c h w").float() / 255
+        level = torch.tensor([source.strengths[at]], device=device)
+        made = second(first(frames, level)[:, None], level)
+        rows.append(torch.cat([twice(twice(frames[:, first.config.radius])), made.float(), truth]))
+    return (torch.stack(rows) * 255).clamp(0, 255).round().to(torch.uint8)
 
 
 @dataclass(frozen=True)
@@ -192,11 +217,12 @@ def train_upscaling(
     device: torch.device,
     start: Path | None = None,
     lpips: Path | None = None,
+    about: Mapping[str, Any] | None = None,
 ) -> tuple[Doubler, Doubler]:
     """Train both layers on the clips in `store`, from the weights of the file `start` where one is given.
 
     The small twins of the clips (minutes, once), the checkpoint and the averaged weights so far go to `out`. lpips: VGG
-    or AlexNet weights; with them damaged pictures are also judged by LPIPS.
+    or AlexNet weights; with them damaged pictures are also judged by LPIPS. about: what the file says of itself beside.
     """
     torch.manual_seed(0)
     layers = own_layers(open_source(start)) if start else (Doubler(config.first), Doubler(config.second))
@@ -228,9 +254,15 @@ def train_upscaling(
         return figures
 
     def keep() -> None:
-        save_layers(first, second, out / "upscale.safetensors", {"stage": asdict(config.stage), "steps": run.step})
+        words = {"stage": asdict(config.stage), "steps": run.step, **(about or {})}
+        save_layers(first, second, out / UPSCALING, words)
 
-    modules = {"first": first, "second": second}
-    run = ValidatedRun("upscale", modules, config.stage, out, device, validation=validation, keep=keep)
+    def samples() -> Tensor:
+        return torch.cat([shown(first, second, source) for source, _ in held[4]])
+
+    run = ValidatedRun(
+        "upscale", {"first": first, "second": second}, config.stage, out, device,
+        validation=validation, keep=keep, samples=samples,
+    )  # fmt: skip
     run.train(task.loss)
     return first.eval(), second.eval()
