@@ -13,7 +13,10 @@ from ..errors import DiffilmError
 from ..frames.progress import Progress
 from .config import read_stage
 
-MODULES = {"video": "motion"}
+MODULES = {
+    "autoencoder": "autoencoder", "text": "text", "image": "image", "video": "motion", "finetune": "finetune",
+    "vdm": "vdm", "interpolate": "interpolate", "upscale": "upscale",
+}  # fmt: skip
 """The module of each stage: `read(path, changes) -> config` and `train(config, out, device, progress) -> Path`."""
 
 
