@@ -41,6 +41,10 @@ def add_parser(commands: Any, count: Any) -> None:
     )
     curate.add_argument("--no-text", action="store_true", help="do not look for text")
     curate.add_argument("--workers", type=count, metavar="N", help="files measured at a time (the number of cores)")
+    curate.add_argument(
+        "--ray", default="", metavar="ADDRESS",
+        help="measure on a Ray cluster (auto, local, HOST:PORT); its machines see the folder under the same path",
+    )  # fmt: skip
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -51,6 +55,8 @@ def run(arguments: argparse.Namespace) -> int:
         raise DiffilmError("expected a FOLDER to measure, or --report to decide again; give one of them")
     if arguments.aesthetic and not arguments.clip:
         raise DiffilmError("--aesthetic without --clip: the head needs the CLIP that it was made with; give both")
+    if arguments.ray and (arguments.workers or arguments.report):
+        raise DiffilmError("--ray with --workers or --report: the cluster's workers measure; leave one of them out")
     with Progress("looking through the folder") as progress:
         if arguments.report:
             summary = decide(arguments.output, thresholds, progress)
@@ -60,7 +66,7 @@ def run(arguments: argparse.Namespace) -> int:
             )
             summary = curate(
                 arguments.folder, arguments.output, settings=settings, thresholds=thresholds,
-                workers=arguments.workers or os.cpu_count() or 1, progress=progress,
+                workers=arguments.workers or os.cpu_count() or 1, ray=arguments.ray, progress=progress,
             )  # fmt: skip
     _tell(summary, Path(arguments.output))
     return 0

@@ -6,9 +6,6 @@ by another one, which goes on from the last saved step.
 
 from __future__ import annotations
 
-import logging
-import os
-import socket
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -16,6 +13,7 @@ from typing import Any
 import torch
 
 from ..bundle import VideoModel, load_model
+from ..cluster import POLL_SECONDS, connected
 from ..errors import DiffilmError
 from ..frames.progress import Progress
 from ..story import Shot, Storyboard
@@ -24,24 +22,19 @@ from .production import Production
 from .sample import ModelSampler, SampleSettings
 from .store import ShotStore
 
-POLL_SECONDS = 0.5
-"""How long Ctrl-C and Cancel may wait."""
-CONNECT_SECONDS = 5.0
-
 
 def film_on_ray(production: Production, address: str, progress: Progress | None = None) -> int:
     """Samples the shots that the store lacks on the cluster at `address`; returns how many.
 
-    address: "auto" (the cluster that this machine belongs to), a head's host:port, or "local" (this machine alone, a
-    worker a core or GPU). The model's file and the movie's folder must be there under the same path on every machine,
-    as on a shared disk, and its devices of the driver's kind: shots made elsewhere are others. `progress("sample",
-    steps done, steps, message)` after each shot. Raises DiffilmError where Ray is not installed or not reached, and
-    what a worker raised.
+    address: as `connected` has it; a worker is a core or GPU. The model's file and the movie's folder must be there
+    under the same path on every machine, as on a shared disk, and its devices of the driver's kind: shots made
+    elsewhere are others. `progress("sample", steps done, steps, message)` after each shot. Raises DiffilmError where
+    Ray is not installed or not reached, and what a worker raised.
     """
     missing = {production.latents_key(shot): shot for shot in production.board.shots if _missing(production, shot)}
     if not missing:
         return 0
-    ray = _connected(address)
+    ray = connected(address)
     try:
         model = production.sampler.model
         work = ray.remote(max_retries=-1, num_cpus=1, num_gpus=int(model.device.type == "cuda"))(_film)
@@ -69,27 +62,6 @@ def film_on_ray(production: Production, address: str, progress: Progress | None 
 
 def _missing(production: Production, shot: Shot) -> bool:
     return production.store.latents(production.latents_key(shot)) is None
-
-
-def _connected(address: str) -> Any:
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is sent anywhere
-    try:
-        import ray
-    except ImportError as error:
-        raise DiffilmError(f"ray {address}: Ray cannot be imported ({error}): pip install ray") from error
-    local: dict[str, Any] = {"include_dashboard": False} if address == "local" else {}
-    try:
-        host, colon, port = address.rpartition(":")
-        if colon:  # Ray itself would try for minutes
-            socket.create_connection((host.removeprefix("ray://"), int(port)), timeout=CONNECT_SECONDS).close()
-        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, **local)
-    except (OSError, ValueError, RuntimeError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise DiffilmError(
-            f"ray {address}: no cluster is reached ({reason}): expected auto, local, or host:port of a head that "
-            "`ray start --head` made"
-        ) from error
-    return ray
 
 
 def _result(ray: Any, task: Any, shot: Shot) -> None:

@@ -17,6 +17,7 @@ from pathlib import Path
 from ...errors import DiffilmError
 from ...frames.progress import Progress
 from . import text
+from .cluster import measured_on_ray
 from .decide import Duplicates, reasons
 from .report import Report
 from .row import Row
@@ -51,12 +52,15 @@ def curate(
     settings: Settings | None = None,
     thresholds: Thresholds | None = None,
     workers: int = 1,
+    ray: str = "",
     progress: Progress | None = None,
 ) -> Summary:
     """Measures what is new in `folder` into `dataset`, then `decide`s.
 
-    `progress("measuring", files done, files, name)`. Raises DiffilmError for a folder that is missing or empty, a CLIP
-    or head that cannot be loaded, a data set of another folder or other settings, and missing libraries.
+    ray: instead of `workers` here, those of the cluster at this address (`cluster.connected`), which see the folder
+    under the same path. `progress("measuring", files done, files, name)`. Raises DiffilmError for a folder that is
+    missing or empty, a CLIP or head that cannot be loaded, a data set of another folder or other settings, missing
+    libraries and a cluster that is not reached.
     """
     need_libraries()
     folder, dataset = Path(folder), Path(dataset)
@@ -84,7 +88,8 @@ def curate(
                 else:
                     yield name
 
-        with closing(all_measured(folder, names(), settings, workers)) as lines:
+        found = measured_on_ray(folder, names(), settings, ray) if ray else None
+        with closing(found or all_measured(folder, names(), settings, workers)) as lines:
             for line in lines:
                 work.append(line)
                 done += 1
