@@ -99,15 +99,15 @@ KINDS = {bool: "true or false", int: "a whole number", float: "a number", str: "
 
 
 def _typed(value: Any, hint: Any, where: str) -> Any:
-    """Raises DiffilmError where a plain field is of another kind; a name that reads as a number is text all the same."""
+    """Raises DiffilmError where a plain field is of another kind; a name that reads as a number is text too."""
     kind = next((each for each in KINDS if hint == each or hint == each | None), None)
     if kind is None or (value is None and hint != kind):
         return value
     if kind is str and not isinstance(value, (bool, list, dict)):
         return str(value)
-    whole = isinstance(value, (int, float)) and not isinstance(value, bool)
-    fits = {bool: isinstance(value, bool), int: whole and value == int(value), float: whole}
-    if not fits.get(kind):
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    whole = number and float(value).is_integer()
+    if not {bool: isinstance(value, bool), int: whole, float: number}.get(kind):
         raise DiffilmError(f"{where} = {value!r}: expected {KINDS[kind]}")
     return kind(value)
 

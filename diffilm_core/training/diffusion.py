@@ -139,11 +139,16 @@ def run_task(
     return out / task.result
 
 
+def numbered_generator(seed: int, number: int) -> torch.Generator:
+    """What is drawn for the sample of this number."""
+    return torch.Generator().manual_seed((seed * 1_000_003 + number) % (1 << 63))
+
+
 def batch_loss(base: Base, network: nn.Module, batch: Mapping[str, Any], numbers: Sequence[int], task: Task) -> Tensor:
     """The loss of samples with these numbers. What is drawn for a sample hangs on its number alone, so the loss is the
     same however a batch is parted among processes. network: the base's UNet, or `Captioned`, to be called."""
     device, dtype = base.context.device, base.context.dtype
-    generators = [torch.Generator().manual_seed((task.seed * 1_000_003 + each) % (1 << 63)) for each in numbers]
+    generators = [numbered_generator(task.seed, each) for each in numbers]
     pixels, fps = batch["pixels"], batch["fps"].to(device).float()
     with torch.no_grad():
         # contiguous: torch 2.13's GroupNorm crashes on the way back where frozen norms see channels last on a CPU

@@ -45,6 +45,6 @@ class FirstFrame:
 def bucket(clip: Tensor, fps: float) -> float:
     """The motion bucket of frames `(t, 3, h, w)` in [-1, 1], 0 to 255."""
     measured = Motion(fps)
-    for frame in rearrange(((clip + 1) * 127.5).round().to(torch.uint8).cpu(), "t c h w -> t h w c"):
+    for frame in rearrange(((clip + 1) * 127.5).round().to(torch.uint8).cpu(), "t c h w -> t h w c").contiguous():
         measured.add(frame.numpy())
     return float(motion_bucket(measured.motion() or 0.0))

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from ..models import AutoencoderKL, UNet, is_temporal
 from ..sampling.schedules import NoiseSchedule
+from .autoencoder import Reconstruct, decibels, scale_of
 from .config import TrainConfig
 from .contrast import Contrast, text_model
 from .loop import Run
@@ -27,38 +28,10 @@ from .probe import Probe, probe_loss
 log = logging.getLogger(__name__)
 
 
-def gradients(x: Tensor) -> tuple[Tensor, Tensor]:
-    return x[..., 1:] - x[..., :-1], x[..., 1:, :] - x[..., :-1, :]
-
-
-def picture_loss(got: Tensor, want: Tensor) -> Tensor:
-    """L1 of the pixels and of their gradients at three scales, so that edges count."""
-    loss = F.l1_loss(got, want)
-    for _ in range(3):
-        pairs = zip(gradients(got), gradients(want), strict=True)
-        loss = loss + sum((F.l1_loss(a, b) for a, b in pairs), torch.zeros((), device=got.device))
-        got, want = F.avg_pool2d(got, 2), F.avg_pool2d(want, 2)
-    return loss
-
-
 def compiled(module: nn.Module, device: torch.device) -> nn.Module:
     """Channels last, and torch.compile on a GPU, where its minute pays."""
     module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return torch.compile(module) if device.type == "cuda" else module  # type: ignore[return-value]
-
-
-class Reconstruct(nn.Module):
-    """The autoencoder's loss: reconstruction and a light KL towards the unit Gaussian."""
-
-    def __init__(self, vae: AutoencoderKL, kl: float = 2e-5) -> None:
-        super().__init__()
-        self.vae, self.kl = vae, kl
-
-    def forward(self, pixels: Tensor, noise: Tensor) -> Tensor:
-        mean, logvar = self.vae.moments(pixels)
-        got = self.vae.decoder(self.vae.post_quant_conv(mean + (logvar / 2).exp() * noise))
-        divergence = 0.5 * (mean.float() ** 2 + logvar.float().exp() - 1 - logvar.float()).mean()
-        return picture_loss(got.float(), pixels) + self.kl * divergence * mean[0].numel()
 
 
 def autoencoder(world: World, config: TrainConfig, folder: Path) -> AutoencoderKL:
@@ -76,9 +49,8 @@ def autoencoder(world: World, config: TrainConfig, folder: Path) -> AutoencoderK
     Run("autoencoder", {"vae": vae}, stage, folder, world.device).train(step)
     vae.eval().requires_grad_(False)
     pixels = world.frames(64)
-    latents, again = vae.encode(pixels), vae.decode(vae.encode(pixels)).clamp(-1, 1)
-    log.info("autoencoder PSNR %.2f dB", -10 * float(((again - pixels) / 2).square().mean().log10()))
-    vae.config = replace(config.vae, scale_factor=round(1 / float(latents.std()), 4))
+    log.info("autoencoder PSNR %.2f dB", decibels(vae, pixels))
+    vae.config = replace(config.vae, scale_factor=scale_of(vae, pixels))
     return vae
 
 

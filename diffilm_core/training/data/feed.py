@@ -48,9 +48,9 @@ class _Shares:
     def __init__(self, feed: Feed, start: int) -> None:
         self.feed, self.start = feed, start
 
-    def __iter__(self) -> Iterator[Sequence[Any]]:
+    def __iter__(self) -> Iterator[list[Any]]:
         first, end = self.feed.first, self.feed.first + self.feed.share
-        return (keys[first:end] for keys in self.feed.keys(self.start))
+        return (list(keys[first:end]) for keys in self.feed.keys(self.start))
 
 
 class CaptionedFeed(Feed):

@@ -15,7 +15,7 @@ import io
 import json
 import logging
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -70,15 +70,42 @@ def side(source: str, *, validation: float, test: float = 0.0, seed: int = 0) ->
     return "test" if drawn < validation + test else "train"
 
 
+def parted(items: Sequence[Item], validation: float, seed: int = 0) -> tuple[list[Item], list[Item]]:
+    """(training, validation), see `side`. Raises DiffilmError where nothing is left to train on."""
+    sides = [side(item.source, validation=validation, seed=seed) for item in items]
+    used, held = (
+        [item for item, each in zip(items, sides, strict=True) if each == name] for name in ("train", "validation")
+    )
+    if not used:
+        raise DiffilmError(f"validation {validation} takes all {len(items)} items: give more, or a smaller share")
+    return used, held
+
+
+def bare_pictures(folder: str | Path) -> list[Item]:
+    """The pictures of a folder and those below it, whatever their captions; one that cannot be opened is named and
+    left out. Raises DiffilmError for a folder that is missing."""
+    root = _folder(folder)
+    found = []
+    for path in sorted(path for path in root.rglob("*") if path.suffix.lower() in PICTURES):
+        if (size := _size(path, str(path))) is not None:
+            found.append(Item(str(path), path.relative_to(root).as_posix(), "", *size))
+    return found
+
+
+def _folder(folder: str | Path) -> Path:
+    root = Path(folder)
+    if not root.is_dir():
+        raise DiffilmError(f"pictures folder {root}: no such folder, expected one with pictures; check the name")
+    return root
+
+
 def pictures(folder: str | Path, progress: Progress | None = None) -> list[Item]:
     """The captioned pictures of a folder: of its tar shards, else of its .jsonl or .csv tables, else with .txt beside.
 
     A picture that cannot be opened is named and left out. Raises DiffilmError for a folder that is missing or holds no
     pictures, for pictures without captions, and for a table that names pictures which are not there.
     """
-    root = Path(folder)
-    if not root.is_dir():
-        raise DiffilmError(f"pictures folder {root}: no such folder, expected one with captioned pictures")
+    root = _folder(folder)
     shards = sorted(root.rglob("*.tar"))
     tables = sorted([*root.rglob("*.jsonl"), *root.rglob("*.csv")])
     found: Iterator[Item]
