@@ -27,6 +27,7 @@ TITLED = {
     "reverend": ("clergyman", "parson"), "old": (), "little": (), "young": (), "poor": (), "dear": (), "uncle": (),
     "aunt": (), "cousin": (), "brother": (), "sister": (), "mother": (), "lord": ("lord", "nobleman"),
 }  # fmt: skip
+COUNTS = NUMBERS | these("thousand million dozen")
 EPITHETS_PERSON = these(
     "man woman boy girl lady gentleman fellow child lad lass youth person maid maiden stranger creature"
     " wretch villain rascal friend visitor guest traveller"
@@ -184,8 +185,8 @@ class Registry:
         if noun.restricted and noun.kind == "description":
             fitting = [e for e in fitting if not e.proper]
         if not fitting and noun.plural and noun.animacy == "group" and noun.determiner == "the":
-            count = NUMBERS & set(noun.words)  # "the four sisters" are the four girls
-            fitting = [e for e in self.active if count and e.alive and e.plural and count & e.words]
+            count = COUNTS & set(noun.words)  # "the four sisters" are the four girls
+            fitting = [e for e in self.active if count and e.alive and e.plural and count == COUNTS & e.words]
         if fitting:
             return max(fitting, key=lambda e: (len(set(noun.words) & e.words), self.recency(e)))
         return None

@@ -142,7 +142,7 @@ class Resolver:
         if found is None:
             found = registry.add(noun)
             found.owner = owner
-            if self.waiting and noun.kind == "name" and noun.quote < 0:
+            if self.waiting and noun.kind == "name" and noun.quote < 0 and noun.role != "possessor":
                 self._fulfil(found, noun)
         else:
             registry.learn(found, noun)

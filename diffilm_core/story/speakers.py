@@ -154,5 +154,6 @@ class Talk:
         """Who is about to speak: the paragraph ends with a colon, a comma or a dash behind a verb of speech."""
         if not tokens or tokens[-1].quote >= 0 or not set(tokens[-1].text) <= set(":,-—–"):
             return None
-        subjects = [n for n in nouns if n.quote < 0 and n.role == "subject" and n.entities and n.entities[0].alive]
-        return subjects[-1].entities[0] if subjects else None
+        told = [n for n in nouns if n.quote < 0 and n.entities and n.entities[0].alive]
+        subjects = [n for n in told if n.role == "subject"]
+        return subjects[-1].entities[0] if subjects else told[0].entities[0] if told else None
