@@ -10,23 +10,22 @@ import dataclasses
 from collections import Counter
 from collections.abc import Sequence
 
+from .binding import Binding
 from .cast import Entity, Registry
 from .clauses import is_likened, is_visible
 from .entities import FIRST, FIRST_PLURAL, SECOND, Noun
 from .grammar import Grammar
 from .lexicon import these, words
 from .parse import Token
-from .ranking import LATELY, Context, choose
+from .ranking import Context, choose, is_he_or_she
 from .salience import FADING, remember, salience, weight_of
 from .speakers import Talk
 
 REFLEXIVE = these("himself herself itself themselves")
 BOUND = 1.3  # times as salient: the subject of the clause above
-AROUND = these("about around round before behind beside above beneath under over near")
 RELATED = these("friend companion comrade partner fellow")
 WAITS = 3  # sentences, for a name that comes later
 COLLECTIVE = these("crew party company family band group troop gang team couple pair")
-EMPTY_IT = these("seem appear happen rain snow hail thunder turn chance matter follow")
 
 
 class Resolver:
@@ -39,9 +38,6 @@ class Resolver:
         self.us: Entity | None = None
         self.talk = Talk(self.registry)
         self.waiting: list[tuple[float, Noun]] = []  # pronouns that nobody named before fits
-        self.said: dict[str, Entity] = {}  # whom the last pronoun of a gender meant
-        self.opened: tuple[Entity, ...] = ()  # who is the first subject of the sentence
-        self.before: tuple[Entity, ...] = ()  # and of the one before
         self.sets: list[tuple[float, tuple[Entity, ...]]] = []  # named together: "Tom and Ann"
 
     def read(self, tokens: Sequence[Token], nouns: Sequence[Noun], open_end: bool, spoken: bool) -> dict[int, Entity]:
@@ -49,6 +45,7 @@ class Resolver:
         quotation."""
         self.tokens = tokens
         self.grammar = Grammar(tokens, nouns)
+        self.binding = Binding(tokens, nouns, self.grammar, self.registry)
         clock = self.clock
         last = -1
         for noun in nouns:
@@ -56,7 +53,6 @@ class Resolver:
                 if noun.sentence != last:
                     self.clock += 1
                     last = noun.sentence
-                    self.before, self.opened = self.opened or self.before, ()
                 self._resolve(noun, nouns)
         if last < 0:
             self.clock += 0.35
@@ -82,11 +78,9 @@ class Resolver:
         if noun.kind == "pronoun":
             found = self._pronoun(noun, nouns, speaker)
         else:
-            found = self._named(noun, nouns)
+            found = self._named(noun)
         noun.entities = list(found)
         noun.visible = is_visible(self.tokens, noun)
-        if noun.role == "subject" and noun.quote < 0 and not self.opened and found and found[0].alive:
-            self.opened = found
         for entity in found:
             self._mention(entity, noun)
         if noun.joined is not None and found and noun.joined.entities:
@@ -107,7 +101,7 @@ class Resolver:
             entity.acts += 1
         self.registry.touch(entity)
 
-    def _named(self, noun: Noun, nouns: Sequence[Noun]) -> tuple[Entity, ...]:
+    def _named(self, noun: Noun) -> tuple[Entity, ...]:
         registry = self.registry
         owner = noun.owner.entities[0] if noun.owner is not None and noun.owner.entities else None
         if noun.same is not None and noun.same.entities and self._same(noun, noun.same):
@@ -129,7 +123,7 @@ class Resolver:
             return ()  # "praised as an officer"
         found = registry.find(noun, owner)
         if found is None and noun.animacy in ("person", "animal"):
-            found = self._epithet(noun, nouns)
+            found = self._epithet(noun)
             if found is not None:
                 return (found,)
         if found is None and registry.bare(noun) and noun.role != "subject":
@@ -146,14 +140,18 @@ class Resolver:
                 self._fulfil(found, noun)
         else:
             registry.learn(found, noun)
-        it = noun.same if noun.role == "predicate" else None
-        if it is not None and it.lemma == "it" and noun.determiner == "a" and noun.kind != "name" and not any(e.alive for e in it.entities) and found.alive:
-            it.entities, it.visible = [found], noun.visible  # "it was a beautiful lady"
-            found.nouns.append(it)
+        self._identify(noun, found)
         nameless = registry.titled(noun, found)
         if nameless is not None and noun.quote < 0 and all(n.sentence != noun.sentence for n in nameless.nouns):
             self._merge(found, nameless)
         return (found,)
+
+    def _identify(self, noun: Noun, found: Entity) -> None:
+        """ "They saw that it was a beautiful lady": who it is."""
+        it = noun.same if noun.role == "predicate" and noun.kind == "description" and noun.determiner == "a" else None
+        if it is not None and it.lemma == "it" and found.alive and not any(e.alive for e in it.entities):
+            it.entities, it.visible = [found], noun.visible
+            found.nouns.append(it)
 
     def _merge(self, kept: Entity, gone: Entity) -> None:
         """Wherever one of two stood who are the same stands the other."""
@@ -169,9 +167,9 @@ class Resolver:
         for noun in kept.nouns:
             noun.entities = list(dict.fromkeys(map(of, noun.entities)))
 
-    def _epithet(self, noun: Noun, nouns: Sequence[Noun]) -> Entity | None:
-        busy = self._busy(noun, nouns)
-        heard = self.talk.heard if self._reports(noun) else None
+    def _epithet(self, noun: Noun) -> Entity | None:
+        busy = self.binding.busy(noun)
+        heard = self.talk.heard if self.binding.reports(noun) else None
         if heard is not None and self.talk.turns and heard not in busy:
             busy = {*busy, self.talk.turns[-1][0]}  # "said the young man": the one who was spoken to
         scores = {e: salience(e, noun, self.clock) for e in self.registry.active if e.alive}
@@ -198,48 +196,16 @@ class Resolver:
             and bool(set(entity.gender) & set(noun.gender))
         )
 
-    def _busy(self, noun: Noun, nouns: Sequence[Noun]) -> set[Entity]:
-        """Who is another argument of the noun's verb and so cannot be meant."""
-        if noun.role == "possessor":
-            head = self.tokens[noun.head].head
-            return {e for n in nouns if n.head == head for e in n.entities}
-        out: set[Entity] = set()
-        for other in nouns:
-            if (
-                other is noun
-                or other.verb != noun.verb
-                or not other.entities
-                or other.role == "possessor"
-                or noun.verb < 0
-            ):
-                continue
-            if other.joined is not None and noun.joined is None and other.joined is noun:
-                continue
-            out.update(other.entities)
-            for entity in other.entities:
-                out.update(entity.members)
-        if noun.joined is not None:
-            out.update(noun.joined.entities)
-        if noun.role in ("object", "oblique") and noun.verb >= 0:
-            subject = self.grammar.subject(noun.verb)
-            if subject is not None:
-                out.update(subject.entities)
-                for entity in subject.entities:
-                    out.update(entity.members)
-            if noun.preposition in AROUND and subject is not None:
-                out.difference_update(subject.entities)  # "she looked about her"
-        return out
-
     # -- pronouns -------------------------------------------------------------------------------------------------
 
     def _pronoun(self, noun: Noun, nouns: Sequence[Noun], speaker: Entity | None) -> tuple[Entity, ...]:
         low = noun.lemma
         if low in FIRST or low in FIRST_PLURAL or low in SECOND:
             return self._speech(noun, speaker)
-        if low == "it" and self._empty(noun):
+        if low == "it" and self.binding.empty(noun):
             return ()
         if low in REFLEXIVE:
-            subject = self._itself(noun, nouns) or self.grammar.subject(noun.verb)
+            subject = self.binding.itself(noun) or self.grammar.subject(noun.verb)
             if subject is not None and subject.entities:
                 together = [e for n in nouns if n.joined is subject and n.verb == subject.verb for e in n.entities]
                 if noun.plural and together:
@@ -247,30 +213,25 @@ class Resolver:
                 fit = [e for e in subject.entities if set(e.gender) & set(noun.gender)]
                 if fit:
                     return tuple(subject.entities)
-        busy = self._busy(noun, nouns) if low not in REFLEXIVE else set()
+        busy = self.binding.busy(noun) if low not in REFLEXIVE else set()
         if noun.quote >= 0:
             busy |= {e for e in (speaker, self.talk.heard) if e is not None}
         elif noun.role == "subject" and noun.verb >= 0 and self.tokens[noun.verb].lemma in words("verb.speech"):
-            busy |= self._spoken_of(noun, nouns)
-        busy |= self._below(noun, nouns)
+            busy |= self.binding.spoken_of(noun)
+        busy |= self.binding.below(noun)
         if noun.plural:
-            return self._they(noun, busy, set(self._binder(noun)[1]))
+            return self._they(noun, busy, set(self.binding.binder(noun)[1]))
         fitting = [e for e in self.registry.active if e not in busy and self._agrees(e, noun)]
         entity = choose(fitting, noun, self._context(noun))
         if entity is None:
             if noun.gender in ("m", "f") and noun.quote < 0:
                 self.waiting.append((self.clock, noun))
             return ()
-        self.said[noun.gender] = entity
-        if noun.gender == "n" and noun.quote < 0 and not _is_he_or_she(entity):
+        if noun.gender == "n" and noun.quote < 0 and not is_he_or_she(entity):
             entity.neuter += 1
         if noun.gender in ("m", "f") and entity.alive:
             entity.gender = noun.gender + ("n" if entity.animacy == "animal" and not entity.called else "")
         return (entity,)
-
-    def _itself(self, noun: Noun, nouns: Sequence[Noun]) -> Noun | None:
-        """ "The fish themselves": the noun that stands before the pronoun."""
-        return next((n for n in nouns if n.last == noun.first - 1 and n.plural == noun.plural and n.entities), None)
 
     def _agrees(self, entity: Entity, noun: Noun) -> bool:
         """Whether a pronoun in the singular can stand for the entity at all."""
@@ -283,49 +244,11 @@ class Resolver:
         return entity.alive or entity.acts > 0
 
     def _context(self, noun: Noun) -> Context:
-        binder, bound = self._binder(noun)
+        binder, bound = self.binding.binder(noun)
         turn: tuple[Entity | None, Entity | None] = (None, None)
-        if noun.quote < 0 and self.talk.turns and self.clock - self.talk.since < 1 and self._reports(noun):
+        if noun.quote < 0 and self.talk.turns and self.clock - self.talk.since < 1 and self.binding.reports(noun):
             turn = self.talk.turns[-1]
-        return Context(self.clock, binder, bound, self.opened, self.before, self.said, turn)
-
-    def _binder(self, noun: Noun) -> tuple[str, tuple[Entity, ...]]:
-        """Who stands above the pronoun in its sentence: the subject of its own clause for a possessor, that of the
-        clause above for a subject."""
-        above = None
-        if noun.role == "possessor":
-            above = self.grammar.subject(noun.verb)
-            if above is not None and above.head == self.tokens[noun.head].head:
-                above = self.grammar.above(noun.verb)
-        elif noun.role == "subject" and noun.verb >= 0:
-            above = self.grammar.above(noun.verb)
-        elif noun.verb >= 0:
-            above = self.grammar.subject(noun.verb)
-            if above is not None and noun.preposition not in AROUND:
-                above = self.grammar.above(above.verb)
-        if above is None or above.quote != noun.quote:
-            return "", ()
-        between = self.tokens[min(above.head, noun.head) : max(above.head, noun.head)]
-        if noun.role == "subject" and any(token.text in (";", ":") for token in between):
-            return "", ()
-        kind = {"possessor": "own", "subject": "above"}.get(noun.role, "over")
-        return kind, tuple(above.entities)
-
-    def _reports(self, noun: Noun) -> bool:
-        """Whether the pronoun is the subject of the words that report a speech."""
-        return noun.role == "subject" and noun.verb >= 0 and self.tokens[noun.verb].lemma in words("verb.speech")
-
-    def _spoken_of(self, noun: Noun, nouns: Sequence[Noun]) -> set[Entity]:
-        """Those whom the speech beside the verb names: hardly anybody calls himself by his name."""
-        beside = (noun.first - 1, noun.first - 2, noun.verb - 1, noun.verb + 1, noun.verb + 2)
-        near = {self.tokens[i].quote for i in beside if 0 <= i < len(self.tokens)}
-        out: set[Entity] = set()
-        for other in nouns:
-            if other.quote >= 0 and other.quote in near and other.kind != "pronoun" and other.role != "possessor":
-                found = self.registry.find(other, None)
-                if found is not None:
-                    out.update((found, *found.members))
-        return out
+        return Context(self.clock, binder, bound, turn)
 
     def _fulfil(self, entity: Entity, noun: Noun) -> None:
         """Pronouns that came before the name that they mean: "As he rode, the king sang"."""
@@ -342,37 +265,15 @@ class Resolver:
                 kept.append((clock, pronoun))
         self.waiting = kept
 
-    def _below(self, noun: Noun, nouns: Sequence[Noun]) -> set[Entity]:
-        """Who is named after a subject pronoun within what its verb says: never the same (principle C)."""
-        if noun.role != "subject" or noun.verb < 0:
-            return set()
-        out: set[Entity] = set()
-        for later in nouns:
-            if (
-                later.sentence != noun.sentence
-                or later.start < noun.end
-                or later.kind == "pronoun"
-                or later.quote != noun.quote
-            ):
-                continue
-            at = later.head
-            for _ in range(12):
-                if at == noun.verb:
-                    found = self.registry.find(later, None)
-                    out.update((found,) if found else ())
-                    break
-                token = self.tokens[at]
-                verbal = token.pos in ("VERB", "AUX")
-                if (verbal and token.dep in ("conj", "relcl", "advcl", "parataxis")) or token.head == at:
-                    break
-                at = self.tokens[at].head
-        return out
-
     def _they(self, noun: Noun, busy: set[Entity], bound: set[Entity]) -> tuple[Entity, ...]:
         options: list[tuple[float, int, tuple[Entity, ...]]] = []
         for entity in self.registry.active:
             if entity.plural and entity not in busy:
-                score = salience(entity, noun, self.clock) * (1.0 if entity.alive else 0.6) * (BOUND if entity in bound else 1.0)
+                score = (
+                    salience(entity, noun, self.clock)
+                    * (1.0 if entity.alive else 0.6)
+                    * (BOUND if entity in bound else 1.0)
+                )
                 options.append((score, 0, (entity,)))
         for clock, members in self.sets:
             if not set(members) & busy:
@@ -394,27 +295,6 @@ class Resolver:
             self.sets.append((self.clock, best[2]))
             del self.sets[:-12]
         return best[2]
-
-    def _empty(self, noun: Noun) -> bool:
-        """ "It was late", "it seems that": stands for nothing."""
-        if noun.verb < 0 or noun.role not in ("subject", "other"):
-            return self.tokens[noun.head].dep == "expl"
-        verb = self.tokens[noun.verb]
-        if self.tokens[noun.head].dep == "expl" or verb.lemma in EMPTY_IT:
-            return True
-        kids = [self.tokens[c] for c in verb.children]
-        if verb.lemma == "be":
-            for kid in kids:
-                if kid.dep in ("acomp", "attr") and (
-                    kid.lemma in words("time", "season", "weather", "weather.adjective")
-                    or kid.lemma in ("late", "early", "true", "time", "enough", "possible", "strange", "dark")
-                ):
-                    return True
-                if kid.dep in ("ccomp", "csubj", "xcomp", "advcl") and any(
-                    self.tokens[c].low in ("that", "to", "who", "which") for c in kid.children
-                ):
-                    return True
-        return False
 
     def _speech(self, noun: Noun, speaker: Entity | None) -> tuple[Entity, ...]:
         low = noun.lemma
@@ -441,8 +321,3 @@ class Resolver:
         told = dataclasses.replace(noun, kind="description", lemma="we", animacy="group", gender="mfn", entities=[])
         self.us = self.registry.add(told)
         return (self.us,)
-
-
-def _is_he_or_she(entity: Entity) -> bool:
-    """Whether it was called so lately."""
-    return any(noun.lemma in ("he", "she", "him", "her") for noun in entity.nouns[-LATELY:])

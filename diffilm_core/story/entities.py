@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Literal
 
 from .kinds import kind_of_name, told_gender
 from .lexicon import genders, these, words
-from .names import SUBJECTS, Names
+from .names import Names
 from .parse import Token
+from .roles import place_in_sentence
 
 if TYPE_CHECKING:
     from .cast import Entity
 
 NounKind = Literal["name", "pronoun", "description"]
 NOUN_TAGS = frozenset(("NN", "NNS", "NNP", "NNPS"))
-OBJECTS = frozenset(("dobj", "dative", "oprd", "obj"))
 NUMBERS = these("two three four five six seven eight nine ten eleven twelve twenty hundred several many few")
 
 # word: (genders, plural, reflexive, possessive)
@@ -103,7 +103,7 @@ def nouns(tokens: Sequence[Token], story: str, names: Names) -> list[Noun]:
         by_head[noun.head] = noun
         out.append(noun)
     for noun in out:
-        _place_in_sentence(tokens, noun, by_head)
+        place_in_sentence(tokens, noun, by_head)
         noun.text = " ".join(story[noun.start : noun.end].split())
     return out
 
@@ -347,90 +347,3 @@ def _make(tokens: Sequence[Token], first: int, last: int, head: int, kind: NounK
         words=tuple(t.low for t in rest if t.text[0].isalnum()) + (("other",) if lead.low == "another" else ()),
         determiner=determiner,
     )  # fmt: skip
-
-
-def _place_in_sentence(tokens: Sequence[Token], noun: Noun, by_head: dict[int, Noun]) -> None:
-    """Fill in role, verb, preposition, owner."""
-    at = noun.head
-    token = tokens[at]
-    seen = 0
-    while token.dep in ("conj", "appos", "compound", "nmod") and token.head != at and seen < 8:
-        other = by_head.get(token.head)
-        if other is not None and other is not noun:
-            if token.dep == "conj":
-                noun.joined = other.joined or other
-            elif token.dep == "appos":
-                noun.role, noun.joined, noun.same = "apposition", None, other
-                noun.verb = other.verb
-                return
-        at, token, seen = token.head, tokens[token.head], seen + 1
-    head = tokens[token.head]
-    noun.verb = token.head
-    called = by_head.get(head.head) if head.low in ("named", "called") and head.dep in ("acl", "relcl") else None
-    if token.dep == "oprd" and called is None and head.low in ("named", "called"):
-        called = next((by_head[c] for c in head.children if tokens[c].dep == "nsubjpass" and c in by_head), None)
-    if token.dep in ("oprd", "dobj", "attr") and called is not None and noun.kind == "name":
-        noun.role, noun.same, noun.verb = "apposition", called, called.verb  # "a boy named Tom"
-        return
-    if token.dep in SUBJECTS and token.dep != "agent":
-        noun.role = "subject"
-    elif token.dep in OBJECTS:
-        noun.role = "object"
-    elif token.dep == "pobj" or (token.dep == "pcomp" and head.dep in ("prep", "agent")):
-        noun.role, noun.preposition = "oblique", head.low
-        noun.verb = _verb_above(tokens, head.head)
-        if head.dep == "agent":
-            noun.role = "object"
-    elif token.dep == "poss":
-        noun.role = "possessor"
-        owned = by_head.get(token.head)
-        if owned is not None and owned is not noun:
-            owned.owner = noun
-            owned.determiner = owned.determiner or "poss"
-            if noun.kind != "pronoun" and owned.kind == "description" and owned.first == noun.last + 2:
-                owned.first, owned.start = noun.first, noun.start
-            noun.verb = _verb_above(tokens, token.head)
-    elif token.dep == "attr":
-        noun.role = "predicate"
-        subject = next((by_head[c] for c in head.children if tokens[c].dep == "nsubj" and c in by_head), None)
-        if subject is not noun:
-            noun.same = subject
-    elif token.dep == "npadvmod":
-        noun.role = "adverb"
-    elif token.dep == "ROOT":
-        noun.role, noun.verb = "fragment", at
-    if token.dep in ("dobj", "attr", "oprd") and head.lemma in INVERTED and _inverted(tokens, noun, head):
-        noun.role, noun.same = "subject", None  # "down the slope came a warrior"
-    spoken = token.dep == "dobj" and token.quote < 0 and noun.first == head.index + 1
-    if spoken and head.lemma in words("verb.speech") and head.index > 0 and tokens[head.index - 1].quote >= 0:
-        noun.role = "subject"  # "..." asked the cat
-    if noun.role == "other" and head.lemma in words("verb.speech") and head.index == noun.first - 1:
-        noun.role = "subject"
-
-
-def _inverted(tokens: Sequence[Token], noun: Noun, verb: Token) -> bool:
-    """Whether the noun behind a verb is its subject: a phrase of place or an adverb leads, and nobody else does it."""
-    if noun.kind == "pronoun" or noun.head < verb.index:
-        return False
-    above = tokens[verb.head] if verb.dep in ("xcomp", "advcl") and verb.head != verb.index else verb
-    if above.lemma not in INVERTED or above.dep not in ("ROOT", "conj", "ccomp"):
-        return False
-    kids = [tokens[c] for v in (above, verb) for c in v.children if c < verb.index]
-    return any(k.dep in ("prep", "advmod") for k in kids) and not any(k.dep in SUBJECTS for k in kids)
-
-
-INVERTED = these(
-    "come go stand sit lie hang appear rise run step walk ride stride march live emerge follow rush crawl creep leap jump "
-    "spring fly swim sail lean wait peep stalk hover float"
-)
-
-
-def _verb_above(tokens: Sequence[Token], at: int) -> int:
-    """The nearest verb at or above a token, -1 where there is none."""
-    for _ in range(20):
-        if tokens[at].pos in ("VERB", "AUX"):
-            return at
-        if tokens[at].head == at:
-            break
-        at = tokens[at].head
-    return -1

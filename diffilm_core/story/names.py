@@ -83,7 +83,8 @@ class Names:
 
 NEVER_NAMES = words("season", "title") - words("title.m") - words("title.f") | these(
     "i o oh ah yes no well sir madam ma'am english french german spanish italian american dutch latin greek god lord"
-    " heaven christmas hurrah alas hush ho ha ere lest lo nay aye yea verily hark amen hello hallo thus thence whence hence"
+    " heaven christmas hurrah alas hush ho ha ere lest lo nay aye yea verily hark amen hello hallo thus thence whence"
+    " hence"
 ) - frozenset(("april", "may", "june"))
 
 

@@ -106,9 +106,9 @@ class Reading:
     def description(self, member: str, offset: int) -> str:
         """What the member looks like at a character of the story; "" where nothing was said."""
         out = ""
-        for start, words in (self.descriptions or {}).get(member, ()):
+        for start, said in (self.descriptions or {}).get(member, ()):
             if start <= offset:
-                out = words
+                out = said
         return out
 
 

@@ -305,14 +305,3 @@ def _units(passage: Passage, board: Storyboard) -> Iterator[tuple[list[Annotatio
         groups[first : last + 1] = [(span, golds, [i for group in hit for i in group[2]] + list(shot.cast))]
     for _, golds, ids in groups:
         yield golds, ids
-
-
-def score_pronouns_and_cast(passage: Passage, reading: Reading) -> Score:
-    """Only pronouns and cast per sentence, which need no storyboard."""
-    score = Score()
-    known = _alignment(passage, reading)
-    _score_pronouns(score, passage, reading, known)
-    for gold in passage.sentences:
-        got = _members(known, (member for sentence in _at(reading, gold.span) for member in sentence.cast))
-        _score_cast(score, "cast_per_sentence", passage, got, [gold])
-    return score
