@@ -21,6 +21,7 @@ from .stages import InterpolateVideo, UpscaleVideo
 from .story import StorySplitter
 from .storyboard import CastMember, MergeStoryboards, PickShots, ReplacePrompt, StoryboardLists
 from .text import TextEncode
+from .train import TrainMotion
 from .travel import PromptTravelNode
 from .vdm import EmptyPixels, EncodeCaption, LoadVDM, SaveGif
 from .walk import PromptWalk
@@ -44,6 +45,7 @@ NODES: list[type[io.ComfyNode]] = [
     DDIM,
     ApplyMotion,
     MotionLoraNode,
+    TrainMotion,
     LoadImageToVideo,
     ImageToVideo,
     FilmStoryboard,

@@ -47,6 +47,14 @@ class Progress:
         self.bar.update_absolute(done, preview=preview)
 
 
+def say(text: str, node: str | None) -> None:
+    """Words on the node that is running."""
+    from server import PromptServer
+
+    if node is not None:
+        PromptServer.instance.send_progress_text(text, node)
+
+
 # Folders and files
 
 
@@ -136,6 +144,17 @@ def _header_is_ours(path: str, mtime: int, size: int) -> bool:
 
 def output_directory() -> str:
     return folder_paths.get_output_directory()
+
+
+def input_directory() -> str:
+    return folder_paths.get_input_directory()
+
+
+def models_directory(kind: str) -> str:
+    """The first folder of models of this kind, made where it is not there."""
+    path = folder_paths.get_folder_paths(kind)[0]
+    os.makedirs(path, exist_ok=True)
+    return path
 
 
 def temp_directory() -> str:

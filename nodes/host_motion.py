@@ -13,11 +13,14 @@ from torch import Tensor
 
 from ..diffilm_core.checkpoints.config import unet_config
 from ..diffilm_core.errors import DiffilmError
+from ..diffilm_core.models import UNet
 from ..diffilm_core.models.motion import (
     MotionLora,
     MotionModel,
+    OwnMotion,
     check_fits,
     check_lora,
+    check_own,
     motion_strengths,
     with_motion,
 )
@@ -72,7 +75,7 @@ def register_folders() -> None:
         folder_paths.folder_names_and_paths[name] = (paths, set(extensions) | SUFFIXES)
 
 
-def _image_weights(model: Any) -> dict[str, Tensor]:
+def image_weights(model: Any) -> dict[str, Tensor]:
     """The MODEL's own tensors, without its patches, where it keeps them when it is not in use."""
     others = [each for each in mm.current_loaded_models if each.model is None or not model.is_clone(each.model)]
     if len(others) < len(mm.current_loaded_models):
@@ -99,7 +102,7 @@ def apply_motion(
             f"a {type(base).__name__} model: motion modules go on Stable Diffusion 1.x models ({error})"
         ) from error
     check_fits(image, motion.config)
-    weights = _image_weights(model)
+    weights = image_weights(model)
     dtype = base.manual_cast_dtype or base.get_dtype()
     weights |= {name: tensor.to(model.offload_device, dtype) for name, tensor in motion.tensors().items()}
     config = object.__new__(type(base.model_config))  # not copy.copy: it answers None to every name that it lacks
@@ -117,6 +120,23 @@ def apply_motion(
     parts = host.weights_key(made.diffusion_model), made.motion_scale, strengths, schedule
     made.diffilm_fingerprint = host.digest("motion", *parts)
     return _patcher(model, made)
+
+
+def apply_own(model: Any, motion: OwnMotion) -> Any:
+    """One of Diffilm's own MODELs with these temporal layers in the place of its own, as patches of the host.
+
+    Raises DiffilmError for a MODEL of another kind.
+    """
+    network = model.model.diffusion_model
+    if not isinstance(network, UNet):
+        raise DiffilmError(
+            f"motion of one of Diffilm's own models on a {type(model.model).__name__} model: connect the one that it "
+            "was trained on, from Load Diffilm Model"
+        )
+    check_own(motion, {name: tuple(value.shape) for name, value in network.state_dict().items()})
+    patched = model.clone()
+    patched.add_patches({f"diffusion_model.{name}": ("set", (value,)) for name, value in motion.state_dict().items()})
+    return patched
 
 
 def _patcher(model: Any, made: Any) -> Any:

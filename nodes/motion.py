@@ -9,7 +9,7 @@ from comfy_api.latest import io
 from ..diffilm_core.checkpoints import load_motion
 from ..diffilm_core.checkpoints.published import where_to_get
 from ..diffilm_core.errors import DiffilmError
-from ..diffilm_core.models.motion import MotionLora, MotionModel, motion_strengths
+from ..diffilm_core.models.motion import MotionLora, MotionModel, OwnMotion, motion_strengths
 from . import host, host_motion
 from .types import CATEGORY
 
@@ -34,15 +34,17 @@ class ApplyMotion(io.ComfyNode):
             category=CATEGORY,
             description=(
                 "Puts AnimateDiff's motion modules (v1, v2, v3, AnimateLCM, Lightning) on any Stable Diffusion 1.x "
-                "model. LoRAs and other patches that are on it stay. The latent's batch entries are then the frames of "
-                "one clip."
+                "model, or what Train Motion has learnt on the model that it was trained for. LoRAs and other patches "
+                "that are on it stay. The latent's batch entries are then the frames of one clip."
             ),
             inputs=[
-                io.Model.Input("model", tooltip="A Stable Diffusion 1.x model, with LoRAs or without."),
+                io.Model.Input(
+                    "model", tooltip="A Stable Diffusion 1.x model, with LoRAs or without; or Diffilm's, for its own."
+                ),
                 io.Combo.Input(
                     "motion_model",
                     options=host.files(host_motion.MOTION_FOLDERS),
-                    tooltip="The motion model's file, in models/animatediff_models.",
+                    tooltip="The motion model's file, in models/animatediff_models; or wired from Train Motion.",
                 ),
                 io.Float.Input(
                     "motion_scale", default=1.0, min=0.0, max=10.0, step=0.01,
@@ -61,11 +63,13 @@ class ApplyMotion(io.ComfyNode):
         )  # fmt: skip
 
     @classmethod
-    def validate_inputs(cls, motion_model: str = "", strengths: str | None = None) -> bool | str:
+    def validate_inputs(cls, motion_model: str | None = None, strengths: str | None = None) -> bool | str:
         try:
             motion_strengths(strengths or "", 1)
         except DiffilmError as error:
             return str(error)
+        if motion_model is None:  # wired: it is not made yet
+            return True
         return missing(motion_model, host_motion.MOTION_FOLDERS, MOTION_MODELS) or True
 
     @classmethod
@@ -81,6 +85,13 @@ class ApplyMotion(io.ComfyNode):
             raise DiffilmError(str(missing(motion_model, host_motion.MOTION_FOLDERS, MOTION_MODELS)))
         host.check_cancel()
         motion = load_motion(path)
+        if isinstance(motion, OwnMotion):
+            if (motion_scale, strengths.strip()) != (1.0, ""):
+                raise DiffilmError(
+                    f"motion_scale {motion_scale:g} and strengths {strengths!r} for one of Diffilm's own models, whose "
+                    "motion has no strength: set them to 1 and to nothing"
+                )
+            return io.NodeOutput(host_motion.apply_own(model, motion))
         if not isinstance(motion, MotionModel):
             raise DiffilmError(f"{path} is a LoRA, expected a motion model: use Diffilm Motion LoRA for it")
         return io.NodeOutput(

@@ -17,6 +17,7 @@ from ..models.temporal.animatediff import frame_positions
 from .files import write_tensors
 from .layout import Layout
 from .names import diffusers_unet_name
+from .own_motion import ABOUT
 
 UNCOUNTED = 64  # frames of a file without positions: AnimateLCM's
 V1_POSITIONS = 24
@@ -164,10 +165,15 @@ def lora_config(tensors: Mapping[str, Tensor]) -> dict[str, tuple[int, ...]]:
 def save_motion(
     path: Path, config: MotionConfig, tensors: Mapping[str, Tensor], about: Mapping[str, Any] | None = None
 ) -> Path:
-    """Write motion modules, in the names that they have in the UNet, in guoyww's names and float16; positions added.
+    """Write motion modules, in the names that they have in the UNet, as `original_names`.
 
-    about: what the file says of itself, under the metadata key `diffilm.motion`.
+    about: what the file says of itself, under the metadata key ABOUT.
     """
+    return write_tensors(path, original_names(config, tensors), {ABOUT: json.dumps(about or {}, sort_keys=True)})
+
+
+def original_names(config: MotionConfig, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Motion modules, in the names that they have in the UNet, in guoyww's names and float16; positions added."""
     found: dict[str, Tensor] = {}
     for module, (layer, channels) in config.places().items():
         head = f"{layer}.motion."
@@ -178,7 +184,7 @@ def save_motion(
             for index in range(config.attentions):
                 block = f"{module}.temporal_transformer.transformer_blocks.{depth}.attention_blocks.{index}"
                 found[f"{block}.pos_encoder.pe"] = frame_positions(config.positions, channels)[None]
-    return write_tensors(path, found, {"diffilm.motion": json.dumps(about or {}, sort_keys=True)})
+    return found
 
 
 LAYOUTS = [

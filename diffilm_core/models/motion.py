@@ -14,7 +14,7 @@ from ..errors import DiffilmError
 from .attention import AttentionFunction, sdpa_attention
 from .build import Build
 from .temporal.animatediff import AnimateDiff, MotionModule
-from .unet import UNet, UNetConfig
+from .unet import UNet, UNetConfig, is_temporal
 
 
 @dataclass(frozen=True)
@@ -82,13 +82,8 @@ class MotionModel(nn.Module):
         return {name: tensor for name, tensor in self.state_dict().items() if name != "positions"}
 
 
-class MotionLora(nn.Module):
-    """Low-rank changes of a UNet with motion modules: `{layer}.lora_down.weight` `(r, in)` and `lora_up` `(out, r)`.
-
-    Layers have the UNet's names.
-    """
-
-    system = "animatediff"
+class _Tensors(nn.Module):
+    """Tensors of these names and shapes."""
 
     def __init__(
         self, config: Mapping[str, tuple[int, ...]], *, dtype: Any = None, device: Any = None, **_: Any
@@ -99,6 +94,21 @@ class MotionLora(nn.Module):
             holder, leaf = name.rsplit(".", 1)
             tensor = torch.zeros(shape, dtype=dtype, device=device)
             _holder(self, holder).register_parameter(leaf, nn.Parameter(tensor, requires_grad=False))
+
+
+class OwnMotion(_Tensors):
+    """The temporal layers of one of Diffilm's own models, under the names that they have inside its UNet."""
+
+    system = "diffilm"
+
+
+class MotionLora(_Tensors):
+    """Low-rank changes of a UNet with motion modules: `{layer}.lora_down.weight` `(r, in)` and `lora_up` `(out, r)`.
+
+    Layers have the UNet's names.
+    """
+
+    system = "animatediff"
 
     def layers(self) -> list[str]:
         """The layers that it changes; their tensor is `{layer}.weight`."""
@@ -135,6 +145,17 @@ def check_fits(image: UNetConfig, motion: MotionConfig) -> None:
 def with_motion(image: UNetConfig, motion: MotionConfig) -> UNetConfig:
     """The shape of the image UNet with the motion modules in it."""
     return replace(image, temporal="animatediff", temporal_options=motion.options())
+
+
+def check_own(motion: OwnMotion, shapes: Mapping[str, tuple[int, ...]]) -> None:
+    """Raises DiffilmError unless these are the temporal layers of the UNet with tensors of these names and shapes."""
+    wanted = {name: tuple(shape) for name, shape in shapes.items() if is_temporal(name)}
+    odd = [name for name in {**wanted, **motion.config} if wanted.get(name) != motion.config.get(name)]
+    if odd:
+        raise DiffilmError(
+            f"motion of one of Diffilm's own models, which does not fit this one ({odd[0]}: got "
+            f"{motion.config.get(odd[0])}, expected {wanted.get(odd[0])}): apply it to the model that it was trained on"
+        )
 
 
 def put_motion(
