@@ -20,6 +20,7 @@ from ..models.interpolation.net import Between, InterpolationConfig, Interpolati
 from .clips import LENGTH, SIDE, read_part
 from .config import StageConfig
 from .loop import ValidatedRun
+from .room import check_room
 
 PARTS = {"film": 0.85, "emoji": 0.15}
 MOST_PAN = 40
@@ -164,6 +165,7 @@ def train_interpolation(
     torch.manual_seed(0)
     net = own_network(open_source(start)).requires_grad_() if start else InterpolationNet(config.network)
     net = net.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    check_room(out, {"net": net}, config.stage)
     data = Triplets(store, config.crops)
 
     def loss_of(step: int) -> Tensor:

@@ -24,6 +24,7 @@ from .config import StageConfig
 from .degrade import Clip, read_pairs, write_pairs
 from .finishing import PARTS, charbonnier
 from .loop import ValidatedRun, fast_in_bf16
+from .room import check_room
 
 log = logging.getLogger(__name__)
 EVERY = {("clean", 4): 1, ("damaged", 4): 2, ("clean", 2): 2, ("damaged", 2): 8}
@@ -229,6 +230,7 @@ def train_upscaling(
     for layer in layers:
         layer.requires_grad_().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     first, second = layers
+    check_room(out, {"first": first, "second": second}, config.stage)
     radius, pairs = first.config.radius, out / "pairs"
     parts = {part: share for part, share in PARTS.items() if part == "film" or (store / f"{part}.npy").is_file()}
     perceptual: Perceptual | None = None

@@ -20,8 +20,8 @@ def shard(module: nn.Module, device: torch.device, count: int) -> nn.Module:
     mesh = init_device_mesh(device.type, (count,))
     for unit in units(module):
         fully_shard(unit, mesh=mesh)
-    made: nn.Module = fully_shard(module, mesh=mesh)
-    return made
+    fully_shard(module, mesh=mesh)
+    return module
 
 
 def units(module: nn.Module, listed: bool = False) -> Iterator[nn.Module]:

@@ -29,6 +29,7 @@ from .data.sources import gifs, side
 from .loop import ValidatedRun
 from .objective import Objective
 from .processes import launched
+from .room import check_room
 
 RESULT = "vdm.safetensors"
 ABOUT = "diffilm.vdm"
@@ -137,8 +138,8 @@ class Task:
 def train(config: VDMTraining, out: str | Path, device: torch.device, progress: Progress | None = None) -> Path:
     """Train on captioned clips; returns the file of the weights with the lowest validation loss.
 
-    A stopped run goes on from the checkpoint in `out`. Raises DiffilmError as `load_bert`, `gifs`, `Batches` and `Run`
-    do, and for a size that the network cannot take.
+    A stopped run goes on from the checkpoint in `out`. Raises DiffilmError as `load_bert`, `gifs`, `Batches`,
+    `check_room` and `Run` do, and for a size that the network cannot take.
     """
     data, out = config.data, Path(out)
     if data.size % config.network.size_multiple:
@@ -162,6 +163,7 @@ def train(config: VDMTraining, out: str | Path, device: torch.device, progress: 
     torch.manual_seed(data.seed)
     shape = replace(config.network, cond_dim=bert.width, caption_drop=config.train.caption_dropout)
     unet = VDMUNet(shape).to(device)
+    check_room(out, {"unet": unet}, config.train)
     task = Task(config, bert, device)
     network = processes.prepared(unet)
 

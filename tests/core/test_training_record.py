@@ -109,6 +109,8 @@ def test_fp16_skips_what_overflows_and_is_a_gpus(tmp_path: Path) -> None:
     for each, module in ((run, net), (unscaled, plain)):
         each.advance(lambda number, module=module: module(inputs).square().sum())
     assert torch.allclose(net.weight, plain.weight, atol=1e-7) and not torch.equal(net.weight, before)
+    moments = [each.optimizer.state[module.weight]["exp_avg"] for each, module in ((run, net), (unscaled, plain))]
+    assert torch.allclose(*moments, rtol=1e-4), "gradients were clipped before they were unscaled"
     run.save()
     again = scaled()
     again.resume()
