@@ -177,6 +177,7 @@ class Registry:
             if noun.lemma not in words("animal") and not genders("person", noun.lemma) and noun.determiner != "the":
                 return None
             known = [e for e in self.by_word.get(noun.lemma, ()) if e.plural == noun.plural]
+            known = [e for e in known if len(noun.name) == 1 or not e.names]
         if noun.kind != "name" and (noun.determiner == "a" or self.bare(noun)):
             return None
         fitting = [e for e in known if noun.lemma in e.lemmas and self._compatible(e, noun, owner)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from .entities import Noun
-from .lexicon import these, words
+from .lexicon import genders, these, words
 from .parse import Token
 
 EMBEDDED = frozenset(("ccomp", "xcomp", "acl", "csubj", "pcomp"))
@@ -101,7 +101,7 @@ def is_visible(tokens: Sequence[Token], noun: Noun) -> bool:
     if noun.role == "possessor":
         owned = tokens[noun.head].head
         held = tokens[owned].lemma in words("body")
-        leading = tokens[owned].dep in ("nsubj", "nsubjpass")
+        leading = tokens[owned].dep in ("nsubj", "nsubjpass") and not genders("person", tokens[owned].lemma)
         if not held and not leading:
             return False
     if verb < 0 or verb >= len(tokens):

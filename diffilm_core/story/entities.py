@@ -145,7 +145,7 @@ def _name(tokens: Sequence[Token], at: int, proper: list[bool], names: Names) ->
             ahead.text == "." and tokens[last].low in TITLE_POINT
         ):
             last += 1
-        elif ahead.text == "-" and last + 2 < len(tokens) and proper[last + 2]:
+        elif ahead.text in ("-", "'") and last + 2 < len(tokens) and proper[last + 2]:
             last += 2  # "the Fish-Footman"
         elif ahead.low in ("of", "the", "de", "von", "van") and last + 2 < len(tokens) and proper[last + 2]:
             last += 2
@@ -171,7 +171,7 @@ def _name(tokens: Sequence[Token], at: int, proper: list[bool], names: Names) ->
         first -= 1
         if leads:
             break
-    run = [t for t in tokens[at : last + 1] if t.text not in (".", "-")]
+    run = [t for t in tokens[at : last + 1] if t.text not in (".", "-", "'")]
     title = ""
     parts = [t.text for t in run]
     if pair:

@@ -16,7 +16,7 @@ PARENTS = these("father mother papa mama mamma daddy mummy brother sister lady g
 def kind_of_name(noun: Noun, names: Names) -> None:
     low = [part.lower() for part in noun.name]
     last = noun.lemma
-    singular = last[:-1] if last.endswith("s") and last not in words("animal", "name") else last
+    singular = last[:-1] if last.endswith("s") and last not in words("animal", "name", "person") else last
     if "the" in low[1:-1]:
         singular = low[-1]
     if noun.title or genders("name", low[0]):

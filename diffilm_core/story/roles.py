@@ -25,15 +25,17 @@ def place_in_sentence(tokens: Sequence[Token], noun: Noun, by_head: dict[int, No
     token = tokens[at]
     seen = 0
     while token.dep in ("conj", "appos", "compound", "nmod") and token.head != at and seen < 8:
-        other = by_head.get(token.head)
+        at, seen = token.head, seen + 1
+        other = by_head.get(at)
         if other is not None and other is not noun:
             if token.dep == "conj":
                 noun.joined = other.joined or other
-            elif token.dep == "appos":
-                noun.role, noun.joined, noun.same = "apposition", None, other
+                at = other.head  # "Tom the cook and Ann": Ann stands beside all of it
+            elif token.dep == "appos" and noun.joined is None:
+                noun.role, noun.same = "apposition", _named_last(noun, other, by_head)
                 noun.verb = other.verb
                 return
-        at, token, seen = token.head, tokens[token.head], seen + 1
+        token = tokens[at]
     head = tokens[token.head]
     noun.verb = token.head
     called = by_head.get(head.head) if head.low in ("named", "called") and head.dep in ("acl", "relcl") else None
@@ -76,6 +78,12 @@ def place_in_sentence(tokens: Sequence[Token], noun: Noun, by_head: dict[int, No
         noun.role = "subject"  # "..." asked the cat
     if noun.role == "other" and head.lemma in words("verb.speech") and head.index == noun.first - 1:
         noun.role = "subject"
+
+
+def _named_last(noun: Noun, other: Noun, by_head: dict[int, Noun]) -> Noun:
+    """ "Tom and his cousin, Ann": Ann is the cousin, though the parser hangs her on Tom."""
+    joined = [n for n in by_head.values() if n.joined is other and other.head < n.head < noun.first]
+    return max(joined, key=lambda n: n.head, default=other)
 
 
 def _inverted(tokens: Sequence[Token], noun: Noun, verb: Token) -> bool:
