@@ -120,13 +120,13 @@ def training() -> Iterator[None]:
 @torch.no_grad()
 def _weights(model: Any, device: torch.device) -> dict[str, Tensor]:
     """The MODEL's tensors, its LoRAs worked in, as float32 copies on the device."""
-    import comfy.lora
-
     found = {}
     for name, tensor in image_weights(model).items():
         key = f"diffusion_model.{name}"
         value = tensor.to(device, torch.float32, copy=True)
         if key in model.patches:
+            import comfy.lora
+
             value = comfy.lora.calculate_weight(model.patches[key], value, key)
         found[name] = value
     return found
@@ -195,7 +195,7 @@ def previewer(wires: Wires, base: Base, prompt: str, size: tuple[int, int, int],
 
         base.unet.eval()
         latents = sample_clip(
-            base.unet, base.objective.schedule, base.objective.target, {**words, **more},
+            base.unet, base.objective.schedule, base.objective.prediction, {**words, **more},
             {"context": base.context, **more} if prompt else None, shape=shape, seed=0, steps=PREVIEW_STEPS,
             cfg=4.0 if prompt else 1.0, sampler="euler", callback=lambda *_: host.check_cancel(),
         )  # fmt: skip

@@ -39,7 +39,7 @@ class TrainMotion(io.ComfyNode):
     def define_schema(cls) -> io.Schema:
         return io.Schema(
             node_id="DiffilmTrainMotion",
-            display_name="Train Motion",
+            display_name="Diffilm Train Motion",
             category=CATEGORY,
             description=(
                 "Learns motion from clips, without any text, for a Stable Diffusion 1.x model (AnimateDiff's modules) "

@@ -177,8 +177,11 @@ def api_workflow(name: str, **changes: Any) -> dict:
     return graph
 
 
-def listen(server: Server, client: str, seen: Callable[[str, dict], bool], seconds: float = 300) -> None:
-    """The server's messages to `client`, until `seen(type, data)` says True."""
+def listen(
+    server: Server, client: str, seen: Callable[[str, dict], bool], seconds: float = 300,
+    binary: Callable[[bytes], object] = len,
+) -> None:  # fmt: skip
+    """The server's messages to `client`, until `seen(type, data)` says True; pictures and words go to `binary`."""
     import websocket
 
     address = f"{server.url.replace('http', 'ws')}/ws?clientId={client}"
@@ -191,6 +194,8 @@ def listen(server: Server, client: str, seen: Callable[[str, dict], bool], secon
                 parsed = json.loads(message)
                 if seen(parsed["type"], parsed["data"]):
                     return
+            else:
+                binary(message)
         raise AssertionError(f"nothing of it in {seconds} s")
     finally:
         connection.close()

@@ -116,7 +116,8 @@ def check_core() -> dict:
         "sampled": float((after_all - latents).abs().max() / latents.abs().max()),
         "moved": float((after_all - before).abs().max() / before.abs().max()),
         "unchanged": bool(torch.equal(sampled(wires[0], wires[1]), before)),
-        "file": [info.system, info.parts[0].role], "listed": name in folder_paths.get_filename_list("animatediff_models"),
+        "file": [info.system, info.parts[0].role],
+        "listed": name in folder_paths.get_filename_list("animatediff_models"),
     }  # fmt: skip
 
 
