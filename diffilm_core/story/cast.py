@@ -192,6 +192,12 @@ class Registry:
             return max(fitting, key=lambda e: (len(set(noun.words) & e.words), self.recency(e)))
         return None
 
+    def each(self, noun: Noun) -> tuple[Entity, ...]:
+        """ "Both footmen", "the two boys": those who were each called one before."""
+        known = [e for e in self.by_word.get(noun.lemma, ()) if not e.plural and e.alive and e in self.active]
+        two = "two" in noun.words or noun.text.lower().startswith("both")
+        return tuple(known) if len(known) == 2 and two and not noun.after else ()
+
     def bare(self, noun: Noun) -> bool:
         """A lower-case noun without an article: nobody in particular, or somebody new."""
         return (

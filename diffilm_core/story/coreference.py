@@ -25,6 +25,9 @@ REFLEXIVE = these("himself herself itself themselves")
 BOUND = 1.3  # times as salient: the subject of the clause above
 RELATED = these("friend companion comrade partner fellow")
 WAITS = 3  # sentences, for a name that comes later
+HANDLED = these(
+    "buy sell cut sew stitch mend fold pour gather pick wear spend count read write sign light open shut tie"
+)
 COLLECTIVE = these("crew party company family band group troop gang team couple pair")
 
 
@@ -133,6 +136,10 @@ class Resolver:
         alone = noun.owner is not None and len(noun.owner.entities) == 1
         if found is None and noun.lemma in RELATED and owner is not None and alone and not noun.plural:
             found = self._other(owner, noun)
+        if found is None and noun.plural and noun.determiner in ("the", "number"):
+            each = registry.each(noun)
+            if each:
+                return each
         if found is None:
             found = registry.add(noun)
             found.owner = owner
@@ -267,6 +274,7 @@ class Resolver:
 
     def _they(self, noun: Noun, busy: set[Entity], bound: set[Entity]) -> tuple[Entity, ...]:
         options: list[tuple[float, int, tuple[Entity, ...]]] = []
+        handled = noun.role == "object" and noun.verb >= 0 and self.tokens[noun.verb].lemma in HANDLED
         for entity in self.registry.active:
             if entity.plural and entity not in busy:
                 score = (
@@ -288,7 +296,8 @@ class Resolver:
             options.append((0.85 * people[1][0], 2, tuple(e for _, e in people[:2])))
         if not options:
             return ()
-        best = max(options, key=lambda item: (item[0], -item[1]))
+        things = [option for option in options if not any(entity.alive for entity in option[2])]
+        best = max(things if handled and things else options, key=lambda item: (item[0], -item[1]))
         if best[0] < 0.05:
             return ()
         if len(best[2]) > 1 and noun.quote < 0:

@@ -78,7 +78,11 @@ class Talk:
             if noun.quote >= 0 or not noun.entities or noun.role != "subject" or noun.verb < 0:
                 continue
             verb = tokens[noun.verb]
-            if verb.quote >= 0 or verb.lemma not in speech or (noun.entities[0].plural and not noun.entities[0].alive):
+            if (
+                verb.quote >= 0
+                or not (verb.lemma in speech or _goes_on(tokens, verb))
+                or (noun.entities[0].plural and not noun.entities[0].alive)
+            ):
                 continue
             near = min(noun.head, verb.index), max(noun.head, verb.index)
             after = 0 <= near[0] - last <= 3 and tokens[near[0]].sentence == tokens[last].sentence
@@ -157,3 +161,8 @@ class Talk:
         told = [n for n in nouns if n.quote < 0 and n.entities and n.entities[0].alive]
         subjects = [n for n in told if n.role == "subject"]
         return subjects[-1].entities[0] if subjects else told[0].entities[0] if told else None
+
+
+def _goes_on(tokens: Sequence[Token], verb: Token) -> bool:
+    """ "..." he went on."""
+    return verb.lemma == "go" and any(tokens[c].low == "on" and c == verb.index + 1 for c in verb.children)
