@@ -30,9 +30,9 @@ TITLED = {
 COUNTS = NUMBERS | these("thousand million dozen")
 EPITHETS_PERSON = these(
     "man woman boy girl lady gentleman fellow child lad lass youth person maid maiden stranger creature"
-    " wretch villain rascal friend visitor guest traveller"
+    " thing wretch villain rascal friend visitor guest traveller"
 )
-EPITHETS_ANIMAL = these("animal beast creature bird fish insect pet monster brute fellow rascal")
+EPITHETS_ANIMAL = these("thing animal beast creature bird fish insect pet monster brute fellow rascal")
 
 
 @dataclass(slots=True, eq=False)
@@ -130,9 +130,12 @@ class Registry:
         self.entities.append(entity)
         self.learn(entity, noun)
         vote = self.votes.get(key_of(noun))
-        if vote and not noun.plural and entity.alive and len(set(entity.gender) - {"n"}) != 1:
+        if vote and not noun.plural and entity.alive:
             best, count = vote.most_common(1)[0]
-            if count * 3 >= 2 * sum(vote.values()) and best in entity.gender:
+            by_name = noun.kind == "name" and not noun.title and genders("name", noun.name[0].lower()) == entity.gender
+            if by_name and count > 2 and count * 4 >= 3 * sum(vote.values()) and best != "n":
+                entity.gender = best  # a Sydney who is a woman
+            if len(set(entity.gender) - {"n"}) != 1 and count * 3 >= 2 * sum(vote.values()) and best in entity.gender:
                 stays = "n" if entity.animacy == "animal" and not entity.called else ""  # may be "it" elsewhere
                 entity.gender = best + stays if best != "n" else entity.gender
         return entity
@@ -212,7 +215,8 @@ class Registry:
         out = []
         for entity, score in scores.items():
             kinds = EPITHETS_PERSON if entity.animacy == "person" else EPITHETS_ANIMAL
-            species = entity.animacy == "animal" and noun.animacy == "animal" and noun.lemma in kinds
+            creature = noun.animacy == "animal" or noun.lemma == "thing"
+            species = entity.animacy == "animal" and creature and noun.lemma in kinds
             someone = entity.animacy == "person" and noun.animacy == "person" and noun.lemma in kinds
             if not (species or someone) or entity in busy or not entity.fits(noun.gender, False):
                 continue

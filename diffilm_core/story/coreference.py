@@ -236,7 +236,7 @@ class Resolver:
             return ()
         if noun.gender == "n" and noun.quote < 0 and not is_he_or_she(entity):
             entity.neuter += 1
-        if noun.gender in ("m", "f") and entity.alive:
+        if noun.gender in ("m", "f") and entity.alive and noun.quote < 0:
             entity.gender = noun.gender + ("n" if entity.animacy == "animal" and not entity.called else "")
         return (entity,)
 

@@ -248,6 +248,8 @@ def _description(tokens: Sequence[Token], at: int, proper: list[bool]) -> Noun:
             noun.gender = "mfn"
     elif animals:
         noun.animacy, noun.gender = "animal", genders("animal", low) or "mfn"
+    elif low == "thing" and not noun.plural and {"poor", "dear", "little", "sweet"} & set(noun.words):
+        noun.animacy, noun.gender = "person", "mfn"  # "the poor little thing"
     elif low in words("indoor", "outdoor"):
         noun.animacy, noun.gender = "place", "n"
     else:

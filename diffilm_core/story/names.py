@@ -84,7 +84,7 @@ class Names:
 NEVER_NAMES = words("season", "title") - words("title.m") - words("title.f") | these(
     "i o oh ah yes no well sir madam ma'am english french german spanish italian american dutch latin greek god lord"
     " heaven christmas hurrah alas hush ho ha ere lest lo nay aye yea verily hark amen hello hallo thus thence whence"
-    " hence"
+    " hence downstairs upstairs indoors outdoors outside inside overhead away down up off out back forth suddenly presently"
 ) - frozenset(("april", "may", "june"))
 
 
