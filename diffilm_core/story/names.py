@@ -48,6 +48,8 @@ class Names:
     def is_name(self, tokens: Sequence[Token], at: int) -> bool:
         token = tokens[at]
         low = token.low
+        if low in TITLES and token.text[0].isupper() and _leads_name(tokens, at):
+            return True  # "Colonel Hale", where a sentence begins
         if (
             not token.text[0].isupper()
             or low in NEVER_NAMES
@@ -84,8 +86,20 @@ class Names:
 NEVER_NAMES = words("season", "title") - words("title.m") - words("title.f") | these(
     "i o oh ah yes no well sir madam ma'am english french german spanish italian american dutch latin greek god lord"
     " heaven christmas hurrah alas hush ho ha ere lest lo nay aye yea verily hark amen hello hallo thus thence whence"
-    " hence downstairs upstairs indoors outdoors outside inside overhead away down up off out back forth suddenly presently"
+    " hence downstairs upstairs indoors outdoors outside inside overhead away down up off out back forth"
+    " suddenly presently"
 ) - frozenset(("april", "may", "june"))
+
+
+TITLES = words("title") - these("old little young poor dear big great good")
+
+
+def _leads_name(tokens: Sequence[Token], at: int) -> bool:
+    after = next((t for t in tokens[at + 1 : at + 3] if t.text != "."), None)
+    return (
+        after is not None and after.sentence == tokens[at].sentence and after.quote == tokens[at].quote
+        and after.text[0].isupper() and after.tag in ("NNP", "NNPS") and after.low not in NEVER_NAMES
+    )  # fmt: skip
 
 
 def begins(tokens: Sequence[Token], at: int) -> bool:
