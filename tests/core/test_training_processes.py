@@ -93,6 +93,7 @@ def test_two_processes_train_what_one_does(train, one, sharding: str) -> None:
     assert state["step"] == 20 and all(each.dtype == torch.float64 for each in state["modules"]["unet"].values())
     same(state, one[0])
     same(result, one[1], most=1e-3)  # float16, where 1e-9 apart may be the next number
+    assert (train.root / sharding / "log" / "motion-0000020.png").is_file()
 
 
 class Blocks(nn.Module):
@@ -125,7 +126,7 @@ class Pixels(VDMUNet):
 def train_one(
     kind: type[nn.Module], out: Path, steps: int, sharding: str = "ddp", rank: int = 0, count: int = 1
 ) -> None:
-    """A run on samples of their own number, validated after every step; the last kept weights in `best.pt`."""
+    """A run on samples of their own number, validated after every step; the best weights in `best.pt`."""
     os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(count), "GLOO_SOCKET_IFNAME": "lo"}
     os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(29500 + os.getppid() % 2000)}
     torch.set_num_threads(1)
@@ -143,7 +144,7 @@ def train_one(
 
     def validation() -> dict[str, float]:
         with torch.no_grad():
-            return {"loss": float(loss(torch.ones(2, 3).double()))}
+            return {"loss": float(loss(torch.ones(2, 3).double())) + 10 * (run.step % 2)}  # odd steps are not kept
 
     def keep() -> None:
         torch.save({"step": run.step, **{n: p.detach().clone() for n, p in net.named_parameters()}}, out / "best.pt")
