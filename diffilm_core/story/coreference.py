@@ -176,12 +176,15 @@ class Resolver:
 
     def _epithet(self, noun: Noun) -> Entity | None:
         busy = self.binding.busy(noun)
-        heard = self.talk.heard if self.binding.reports(noun) else None
-        if heard is not None and self.talk.turns and heard not in busy:
+        answers = self.binding.reports(noun) and bool(self.talk.turns)
+        heard = self.talk.heard if answers else None
+        if answers and heard not in busy and (heard is not None or self.clock - self.talk.since < 2):
             busy = {*busy, self.talk.turns[-1][0]}  # "said the young man": the one who was spoken to
         scores = {e: salience(e, noun, self.clock) for e in self.registry.active if e.alive}
         if heard in scores:
             scores[heard] *= 2
+        elif answers:
+            scores = {e: 2 * score for e, score in scores.items()}
         return self.registry.epithet(noun, busy, scores)
 
     def _other(self, owner: Entity, noun: Noun) -> Entity | None:

@@ -265,8 +265,8 @@ def in_cast(entity: Entity) -> bool:
     if not shown and not entity.acts:
         return entity.alive and len(entity.nouns) > 2
     if entity.proper and entity.lemma not in KNOWN and not entity.title and not entity.acts and not entity.plural:
-        roles = {noun.role for noun in entity.nouns}
-        if "oblique" in roles and roles <= {"oblique", "object", "fragment", "apposition", "other"}:
+        stood = {noun.role for noun in entity.nouns}
+        if "oblique" in stood and stood <= {"oblique", "object", "fragment", "apposition", "other"}:
             return entity.gender not in ("mfn", "mf")  # rather a place
     if entity.proper or entity.acts:
         return True

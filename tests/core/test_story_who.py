@@ -1,0 +1,50 @@
+"""Proves that those of a story are neither split nor merged: names with titles, pairs, another one, newcomers, epithets."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import pytest
+
+from diffilm_core.story.reading import Reading, read
+
+CASES = [
+    ("a title before the name is told", "The doctor sat down. Tom smiled. Then Dr Hale wept.", {"Dr Hale", "Tom"}),
+    ("another is a new one", "A footman sang. Another footman laughed.", {"A footman", "Another footman"}),
+    ("a name of two parts joined", "The Fish-Footman bowed. The Footman laughed.", {"The Fish-Footman"}),
+    ("a title that begins a sentence", "Colonel Hale sat down. He sang.", {"Colonel Hale"}),
+    ("a count and his name", "The Count sat down. Then Count Gregory sang.", {"The Count"}),
+    ("a pair of shoes acts not", "A pair of shoes lay there. The shoemaker laughed.", {"The shoemaker"}),
+    ("an officer is what he is called", "Tom praised Ben as an officer. Ben laughed.", {"Tom", "Ben"}),
+    ("a likeness is nobody", "Tom ran like a bear. Ann saw him. He shouted.", {"Tom", "Ann"}),
+    ("a place that is gone to", "Tom went to Wexley. In Wexley he met Ann.", {"Tom", "Ann"}),
+]  # fmt: skip
+MEANT = [
+    ("The two boys ran home. They were both good runners. They laughed.", "They laughed", {"The two boys"}),
+    ("Blacky the Crow and Sammy Jay sat in a tree. They laughed.", "They laughed", {"Blacky the Crow", "Sammy Jay"}),
+    ("Tom and his cousin, Ann, sat in a tree. She laughed.", "She laughed", {"Ann"}),
+    ("David looked up the hill. Down the slope came a warrior. He laughed.", "He laughed", {"a warrior"}),
+    ("Far off something shone. Tom saw that it was a most beautiful lady. She laughed.", "She laughed",
+     {"a most beautiful lady"}),
+    ("Tom and Ann hid themselves. They laughed.", "They laughed", {"Tom", "Ann"}),
+    ('Tom met Ben. "You must go," said Tom.\n\n"No," said the young man, and he laughed.', "he laughed", {"Ben"}),
+    ("Tom bought shoes for Ann and Mary. He sold them.", "them.", {""}),
+]  # fmt: skip
+
+
+@lru_cache(maxsize=32)
+def reading(text: str) -> Reading:
+    return read(text)
+
+
+@pytest.mark.parametrize(("text", "cast"), [pytest.param(text, cast, id=name) for name, text, cast in CASES])
+def test_who_is_in_the_cast(text: str, cast: set[str]) -> None:
+    assert {member.name for member in reading(text).cast} == cast
+
+
+@pytest.mark.parametrize(("text", "words", "who"), MEANT, ids=[text[:30] for text, _, _ in MEANT])
+def test_whom_the_pronoun_means(text: str, words: str, who: set[str]) -> None:
+    called = {member.id: member.name for member in reading(text).cast}
+    at = text.rindex(words)
+    mentions = [m for s in reading(text).sentences for m in s.mentions if m.span[0] == at and m.kind == "pronoun"]
+    assert {called.get(m.member, "") for m in mentions} == who
