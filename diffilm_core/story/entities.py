@@ -280,7 +280,8 @@ def _counts_things(tokens: Sequence[Token], at: int, low: str) -> bool:
     of = next((tokens[c] for c in tokens[at].children if c == at + 1 and tokens[c].low == "of"), None)
     inner = next((tokens[c] for c in of.children if tokens[c].dep == "pobj"), None) if of is not None else None
     return (
-        inner is not None and inner.tag in ("NN", "NNS") and not genders("person", inner.lemma)
+        inner is not None and inner.tag == "NNS" and inner.index == at + 2 + len(inner.children)
+        and not any(tokens[c].tag in ("DT", "PRP$") for c in inner.children) and not genders("person", inner.lemma)
         and inner.lemma not in words("animal") and not {inner.lemma, inner.low} & words("group")
     )  # fmt: skip
 

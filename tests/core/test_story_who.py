@@ -1,4 +1,4 @@
-"""Proves that those of a story are neither split nor merged: names with titles, pairs, another one, newcomers, epithets."""
+"""Proves that those of a story are neither split nor merged: titles, pairs, another one, newcomers, epithets."""
 
 from __future__ import annotations
 
