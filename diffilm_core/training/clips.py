@@ -229,6 +229,8 @@ def read_part(store: Path, part: str) -> tuple[NDArray[np.void], NDArray[np.uint
         raise DiffilmError(
             f"{store} has no {part}.npy, expected a clip store: make it with scripts/fetch_finishing_data.py"
         ) from error
+    if not len(rows):
+        raise DiffilmError(f"{store}: {part}.npy has no clip in it; give a longer film, or one that moves")
     shape = (len(rows), LENGTH, SIDE, SIDE, 3)
     return rows, np.memmap(store / f"{part}.u8", np.uint8, "r", shape=shape)
 
