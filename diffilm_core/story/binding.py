@@ -49,7 +49,7 @@ class Binding:
                 out.update(subject.entities)
                 for entity in subject.entities:
                     out.update(entity.members)
-            if noun.preposition in AROUND and subject is not None:
+            if noun.preposition in AROUND and subject is not None and subject.determiner != "a":
                 out.difference_update(subject.entities)  # "she looked about her"
         return out
 

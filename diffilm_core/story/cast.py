@@ -113,14 +113,11 @@ class Registry:
 
     def titled(self, noun: Noun, entity: Entity | None) -> Entity | None:
         """Who was only "the doctor" before his name was told: "Dr Hale"."""
+        if noun.kind != "name" or not noun.title:
+            return None
         called = TITLED.get(noun.title, (noun.title,) if genders("person", noun.title) else ())
         known = [e for word in called for e in self.by_word.get(word, ()) if e is not entity]
-        if (
-            noun.kind != "name"
-            or len(known) != 1
-            or known[0] not in self.active
-            or known[0].nouns[0].determiner != "the"
-        ):
+        if len(known) != 1 or known[0] not in self.active or known[0].nouns[0].determiner != "the":
             return None
         nameless = not known[0].proper and not known[0].plural and known[0].fits(noun.gender, False)
         return known[0] if nameless else None

@@ -62,6 +62,8 @@ def place_in_sentence(tokens: Sequence[Token], noun: Noun, by_head: dict[int, No
             if noun.kind != "pronoun" and owned.kind == "description" and owned.first == noun.last + 2:
                 owned.first, owned.start = noun.first, noun.start
             noun.verb = _verb_above(tokens, token.head)
+    elif token.dep == "attr" and any(tokens[c].dep == "expl" for c in head.children):
+        noun.role = "subject"  # "there was a fox"
     elif token.dep == "attr":
         noun.role = "predicate"
         subject = next((by_head[c] for c in head.children if tokens[c].dep == "nsubj" and c in by_head), None)
