@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -138,7 +138,7 @@ class ClipSamples(Dataset[dict[str, Any]]):
         return {"pixels": pixels, "caption": file.caption() if self.captions else "", "fps": fps}
 
 
-def collate(samples: Sequence[dict[str, Any]]) -> dict[str, Any]:
+def collate(samples: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """`pixels` (b, t, h, w, 3), `captions`, `fps` (b,)."""
     return {
         "pixels": torch.stack([sample["pixels"] for sample in samples]),
