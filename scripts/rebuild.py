@@ -70,11 +70,9 @@ def steps(out: Path, cache: Path, short: bool) -> Iterator[Step]:
         script("train_model.py", ROOT / "configs" / "shipped.toml", "-o", model, *where, *less, *clock),
     )
     for stage in ("interpolate", "upscale"):
-        minutes = ("--minutes", 0.4 if short else 60)
-        yield Step(
-            out / stage / f"{stage}.safetensors",
-            script("train_finishing.py", stage, "--store", store, "-o", out / stage, *minutes),
-        )
+        there = [f"--set=data.store={store}", f"--set=train.minutes={0.4 if short else 60}"]
+        config = str(ROOT / "configs" / f"{stage}.toml")
+        yield Step(out / stage / f"{stage}.safetensors", [*diffilm, "train", config, "-o", str(out / stage), *there])
     few = ["--count", 4, "--duos", 2, "--steps", 4] if short else []
     judged = script("evaluate_model.py", model / "diffilm", model / "probe.safetensors", "-o", figures, "--bank", bank)
     yield Step(figures / "model.json", [*judged, *map(str, few)])
