@@ -93,12 +93,23 @@ class Wires:
 
 
 class Encoder:
-    """A host VAE as the core's encoder: pixels `(n, 3, h, w)` in [-1, 1] to what the network sees."""
+    """A host VAE as the core's encoder: pixels `(n, 3, h, w)` in [-1, 1] to what the network sees.
+
+    The host's layers look for Cancel, in the middle of a step, of which nothing could be kept: it waits for the end.
+    """
 
     def __init__(self, vae: Any, latent_format: Any) -> None:
         self.vae, self.latent_format = vae, latent_format
 
     def encode(self, pixels: Tensor) -> Tensor:
+        try:
+            return self._encode(pixels)
+        except mm.InterruptProcessingException:  # which took the wish back
+            made = self._encode(pixels)
+            mm.interrupt_current_processing()
+            return made
+
+    def _encode(self, pixels: Tensor) -> Tensor:
         with torch.inference_mode(), torch.autocast(pixels.device.type, enabled=False):
             z = self.vae.encode(rearrange(pixels.float(), "n c h w -> n h w c") / 2 + 0.5)
             z = self.latent_format.process_in(z)

@@ -34,6 +34,7 @@ from bodykit import (
 import folder_paths
 import inside_evaluate
 import inside_story
+import inside_train
 import torch
 from pack import nodes
 from pack.diffilm_core import frames
@@ -390,7 +391,8 @@ def check_digest() -> None:
 
 def main() -> None:
     results: dict[str, str | None] = {}
-    for name, check in sorted({**globals(), **vars(inside_story), **vars(inside_evaluate)}.items()):
+    modules = inside_story, inside_evaluate, inside_train
+    for name, check in sorted({**globals(), **{k: v for each in modules for k, v in vars(each).items()}}.items()):
         if name.startswith("check_"):
             try:
                 check()
