@@ -64,8 +64,8 @@ class Run:
 
     modules: what is trained, by name; parameters with `requires_grad=False` are left alone. At the end the modules
     hold the EMA weights. Of several `processes` the first alone logs, writes and validates. Raises DiffilmError where
-    the loss is not finite; the last checkpoint stays. `watch(run)` is called after each step; where it raises, the run
-    is saved first.
+    the loss, or a weight that is to be saved, is not finite; the last checkpoint stays. `watch(run)` is called after
+    each step; where it raises, the run is saved first.
     """
 
     watch: Callable[[Run], object] | None = None
@@ -116,7 +116,8 @@ class Run:
             now = time.monotonic()
             self.seconds = now - started
             save = self.processes.agreed(now - saved > self.save_seconds)
-            if self.processes.agreed(save or now - shown > 10):  # what is not finite is found before it is saved
+            spoilt = self.device.type == "cpu" and not math.isfinite(running[-1])  # a GPU is not waited for each step
+            if self.processes.agreed(save or spoilt or now - shown > 10):  # what is not finite is found before a save
                 self.report(running)
                 shown, running = now, []
             if save:
@@ -180,10 +181,13 @@ class Run:
             self.record.figures(self.step, {"loss": mean, "learning rate": rate, "steps a second": speed})
         self.reported = self.seconds
         if not math.isfinite(mean):
-            raise DiffilmError(
-                f"stage {self.name}: loss is {mean} at step {self.step}; the last good state is in {self.path}: lower "
-                "the learning rate, or train in fp32"
-            )
+            raise self._spoilt(f"loss is {mean}")
+
+    def _spoilt(self, what: str) -> DiffilmError:
+        return DiffilmError(
+            f"stage {self.name}: {what} at step {self.step}; the last good state is in {self.path}: lower the learning "
+            "rate, or train in fp32"
+        )
 
     def state(self) -> dict[str, Any]:
         """All that a stopped run goes on from, the same whatever the number of processes."""
@@ -201,6 +205,9 @@ class Run:
         state = self.state() if self.processes.main or self.processes.sharded else {}
         if not self.processes.main:
             return
+        weights = (tensor for module in state["modules"].values() for tensor in module.values())
+        if not all(bool(torch.isfinite(tensor).all()) for tensor in weights):
+            raise self._spoilt("weights are not finite")
         for older in reversed(range(1, self.config.keep)):
             before = self.path if older == 1 else self._kept(older - 1)
             if before.is_file():

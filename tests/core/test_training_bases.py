@@ -126,7 +126,7 @@ def test_a_clips_first_frame_is_told_as_the_sampler_tells_it() -> None:
     assert torch.equal(told["concat"][1:], uncond["concat"])
     assert torch.allclose(told["time_ids"][:1], cond["time_ids"], atol=1e-5)
     still = frames[0, :1].expand(3, -1, -1, -1)
-    assert bucket(still, 8.0) == 0 and moves == bucket(frames[0], 6.0) > 50
+    assert bucket(still, 8.0) == 0 and moves == bucket(frames[0], 6.0) > 0
 
 
 @pytest.mark.slow

@@ -44,8 +44,9 @@ class SilentWorld:
 
     def clips(self, count, frames, seed):
         generator = torch.Generator().manual_seed(seed)
-        yield torch.randint(255, (count, 3, frames, 32, 32), generator=generator, dtype=torch.uint8), torch.full(
-            (count,), 8.0
+        yield (
+            torch.randint(255, (count, 3, frames, 32, 32), generator=generator, dtype=torch.uint8),
+            torch.full((count,), 8.0),
         )
 
     def __getattr__(self, name):
@@ -99,8 +100,19 @@ def test_a_stopped_run_goes_on_to_the_same_parameters(tmp_path):
 def test_a_loss_that_is_not_finite_stops_the_run(tmp_path):
     model = nn.Linear(1, 1)
     run = Run("bad", {"model": model}, StageConfig(steps=2, batch=1, lr=1.0), tmp_path, torch.device("cpu"))
-    with pytest.raises(DiffilmError, match="loss is nan at step 2"):
+    with pytest.raises(DiffilmError, match="loss is nan at step 1"):
         run.train(lambda step: model(torch.full((1, 1), float("nan"))).sum())
+    assert not (tmp_path / "bad.ckpt").exists()
+
+
+def test_weights_that_are_not_finite_are_not_saved_over_good_ones(tmp_path):
+    """The loss is finite, its gradient is not: the root of 0."""
+    model = nn.Linear(1, 1, bias=False)
+    with torch.no_grad():
+        model.weight.zero_()
+    run = Run("bad", {"model": model}, StageConfig(steps=1, batch=1, lr=1.0), tmp_path, torch.device("cpu"))
+    with pytest.raises(DiffilmError, match="weights are not finite at step 1"):
+        run.train(lambda step: model(torch.ones(1, 1)).square().sqrt().sum())
     assert not (tmp_path / "bad.ckpt").exists()
 
 
