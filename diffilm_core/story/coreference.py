@@ -24,6 +24,7 @@ from .speakers import Talk
 REFLEXIVE = these("himself herself itself themselves")
 BOUND = 1.3  # times as salient: the subject of the clause above
 RELATED = these("friend companion comrade partner fellow")
+HONOURS = these("majesty highness lordship ladyship honour honor excellency grace worship")
 WAITS = 3  # sentences, for a name that comes later
 HANDLED = these(
     "buy sell cut sew stitch mend fold pour gather pick wear spend count read write sign light open shut tie"
@@ -124,6 +125,8 @@ class Resolver:
             noun.preposition == "as" and noun.kind == "description" and noun.determiner != "the"
         ):
             return ()  # "praised as an officer"
+        if noun.quote >= 0 and noun.lemma in HONOURS and noun.determiner == "poss":
+            return (self.talk.heard,) if self.talk.heard is not None else ()  # "Your Majesty"
         found = registry.find(noun, owner)
         if found is None and noun.animacy in ("person", "animal"):
             found = self._epithet(noun)

@@ -90,8 +90,8 @@ def nouns(tokens: Sequence[Token], story: str, names: Names) -> list[Noun]:
             if token.dep == "compound" and token.head > at and tokens[token.head].tag in NOUN_TAGS:
                 continue
             after = tokens[at + 1] if at + 1 < len(tokens) and proper[at + 1] else token
-            if after.head == at and after.dep == "appos" and genders("person", low):
-                continue  # "the little mother Jackal"
+            if after is not token and genders("person", low) and _is_called(tokens, at):
+                continue  # "the little mother Jackal", "the widow Hale"
             noun = _description(tokens, at, proper)
         else:
             continue
@@ -106,6 +106,15 @@ def nouns(tokens: Sequence[Token], story: str, names: Names) -> list[Noun]:
         place_in_sentence(tokens, noun, by_head)
         noun.text = " ".join(story[noun.start : noun.end].split())
     return out
+
+
+def _is_called(tokens: Sequence[Token], at: int) -> bool:
+    """Whether the name behind a person's word is his: not "the girl Tom saw"."""
+    name = tokens[at + 1]
+    if name.sentence != tokens[at].sentence or name.quote != tokens[at].quote or tokens[at].tag != "NN":
+        return False
+    together = name.dep == "nsubj" and tokens[at].head in (name.index, name.head)
+    return together or (name.head == at and name.dep == "appos")
 
 
 def _describes(tokens: Sequence[Token], noun: Noun) -> bool:
@@ -165,7 +174,7 @@ def _name(tokens: Sequence[Token], at: int, proper: list[bool], names: Names) ->
         before = tokens[first - 1]
         leads = before.tag in ("DT", "PRP$")
         told = before.dep == "compound" or tokens[at].head == first - 1
-        kin = before.tag == "NN" and told and genders("person", before.low)
+        kin = before.tag == "NN" and genders("person", before.low) and (told or _is_called(tokens, first - 1))
         if not leads and not kin and (before.tag not in ("JJ", "CD", "JJS") or before.head < first):
             break
         first -= 1

@@ -35,6 +35,8 @@ def kind_of_name(noun: Noun, names: Names) -> None:
         noun.animacy, noun.gender = "place", "n"
     elif last in words("time", "season"):
         noun.animacy, noun.gender = "time", "n"
+    elif (called := next((g for word in noun.words if (g := genders("person", word))), "")) and noun.determiner:
+        noun.animacy, noun.gender = "person", called.replace("n", "") or "mf"  # "the widow Hale"
     else:
         noun.animacy, noun.gender = "person", "mf" if noun.title else "mfn"
         folk = last.endswith(("er", "man", "ian", "ite", "ese"))

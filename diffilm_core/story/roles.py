@@ -38,6 +38,10 @@ def place_in_sentence(tokens: Sequence[Token], noun: Noun, by_head: dict[int, No
         token = tokens[at]
     head = tokens[token.head]
     noun.verb = token.head
+    named = _of_the_name(tokens, token, by_head) if noun.kind == "name" else None
+    if named is not None:
+        noun.role, noun.same, noun.verb = "apposition", named, named.verb
+        return
     called = by_head.get(head.head) if head.low in ("named", "called") and head.dep in ("acl", "relcl") else None
     if token.dep == "oprd" and called is None and head.low in ("named", "called"):
         called = next((by_head[c] for c in head.children if tokens[c].dep == "nsubjpass" and c in by_head), None)
@@ -80,6 +84,15 @@ def place_in_sentence(tokens: Sequence[Token], noun: Noun, by_head: dict[int, No
         noun.role = "subject"  # "..." asked the cat
     if noun.role == "other" and head.lemma in words("verb.speech") and head.index == noun.first - 1:
         noun.role = "subject"
+
+
+def _of_the_name(tokens: Sequence[Token], token: Token, by_head: dict[int, Noun]) -> Noun | None:
+    """ "A woman of the name of Hale": the woman."""
+    word = tokens[tokens[token.head].head]
+    of = tokens[word.head]
+    if token.dep != "pobj" or word.low != "name" or of.low not in ("of", "by"):
+        return None
+    return by_head.get(of.head)
 
 
 def _named_last(noun: Noun, other: Noun, by_head: dict[int, Noun]) -> Noun:

@@ -17,6 +17,8 @@ CASES = [
     ("a pair of shoes acts not", "A pair of shoes lay there. The shoemaker laughed.", {"The shoemaker"}),
     ("an officer is what he is called", "Tom praised Ben as an officer. Ben laughed.", {"Tom", "Ben"}),
     ("a likeness is nobody", "Tom ran like a bear. Ann saw him. He shouted.", {"Tom", "Ann"}),
+    ("a widow and her name", "Now the widow Hale was kind. She laughed. Mrs Hale sang.", {"the widow Hale"}),
+    ("a name that is told of her", "There lived a woman of the name of Hale. Mrs. Hale laughed.", {"Hale"}),
     ("a place that is gone to", "Tom went to Wexley. In Wexley he met Ann.", {"Tom", "Ann"}),
 ]  # fmt: skip
 MEANT = [
