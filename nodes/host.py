@@ -49,9 +49,9 @@ class Progress:
 
 def say(text: str, node: str | None) -> None:
     """Words on the node that is running."""
-    from server import PromptServer
-
     if node is not None:
+        from server import PromptServer
+
         PromptServer.instance.send_progress_text(text, node)
 
 
