@@ -17,9 +17,12 @@ from diffilm_core.checkpoints.files import write_tensors
 from diffilm_core.errors import DiffilmError
 from diffilm_core.frames import from_tensor, write
 from diffilm_core.models import is_temporal
+from diffilm_core.models.temporal.pseudo3d import TemporalConv
 from diffilm_core.training import bases, finetune, image, table
 from diffilm_core.training.base import BaseConfig, ObjectiveConfig
+from diffilm_core.training.data.clips import Clips, index_clips
 from diffilm_core.training.data.feed import CaptionedFeed
+from diffilm_core.training.data.samples import ClipSamples
 from diffilm_core.training.data.sources import pictures
 from diffilm_core.training.diffusion import Captioned, Task, batch_loss
 from diffilm_core.training.loop import Run
@@ -34,6 +37,7 @@ TRAIN = {
     "train.precision": "fp32", "train.keep": 1, "data.workers": 0, "data.validation": 0.3, "data.licence": "CC0",
 }  # fmt: skip
 STAGES = ("image", "finetune", "autoencoder", "text")
+AUDITED = (*STAGES, "video")
 
 
 @pytest.fixture(scope="module")
@@ -67,13 +71,15 @@ def settings(stage: str, root: Path, **more: object) -> dict[str, object]:
             "data.clips": root / "clips", "data.width": 32, "data.height": 32, "data.frames": 4,
             "data.pictures": root / "pictures", "data.images": 0.5,
         },
+        "video": {"data.clips": root / "clips", "data.width": 32, "data.height": 32, "data.frames": 4},
     }[stage]  # fmt: skip
     changes = {key.replace("__", "."): value for key, value in more.items()}
     return {"base.model": root / "tiny.safetensors", **TRAIN, **data, **changes}
 
 
 def run(stage: str, root: Path, out: Path, **more: object) -> Path:
-    return table.train(ROOT / "configs" / f"{stage}.toml", settings(stage, root, **more), out, CPU)
+    file = ROOT / "configs" / ("motion.toml" if stage == "video" else f"{stage}.toml")
+    return table.train(file, settings(stage, root, **more), out, CPU)
 
 
 def changed(before: Path, after: Path) -> dict[str, set[str]]:
@@ -84,7 +90,8 @@ def changed(before: Path, after: Path) -> dict[str, set[str]]:
     return {name: {key for key in a if not torch.equal(a[key], b[key])} for name, (a, b) in parts.items()}
 
 
-def test_stage_image_trains_the_image_unet_alone_and_its_text_where_asked(root: Path, tmp_path: Path) -> None:
+def test_stage_image_trains_the_image_unet_alone_and_its_text_where_asked(root, tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(TemporalConv, "forward", lambda *_: pytest.fail("a layer over time was run"))
     path = run("image", root, tmp_path / "a")
     found = changed(root / "tiny.safetensors", path)
     names = {name for name in part(read_model(path)[0], "unet")}
@@ -102,6 +109,12 @@ def test_stage_finetune_trains_all_of_the_unet(root: Path, tmp_path: Path) -> No
     gifs = {"data__table": root / "gifs" / "table.tsv", "data__clips": "", "data__pictures": "", "data__images": 0.0}
     path = run("finetune", root, tmp_path / "b", train__steps=1, data__validation=0.0, **gifs)
     assert load_model(path, device="cpu").config.about["finetune"]["clips"] == 3
+
+
+def test_a_clips_caption_lies_beside_it_and_is_read_where_asked(root: Path) -> None:
+    clips = Clips(index_clips(root / "clips"), frames=4, size=(32, 32), fps=(8, 8))
+    for asked, expected in ((True, {"a fox runs", ""}), (False, {""})):
+        assert {ClipSamples(clips, asked)[number]["caption"] for number in range(20)} == expected
 
 
 def test_stage_text_trains_the_text_encoder_alone(root: Path, tmp_path: Path) -> None:
@@ -208,7 +221,9 @@ def test_pictures_come_between_clips_at_their_share() -> None:
 
 def spoil(kind: str, stage: str, root: Path, tmp_path: Path, monkeypatch) -> tuple[dict[str, object], str]:
     """The settings that cannot be, and what is said of them."""
-    folder = {"autoencoder": "data__folder", "finetune": "data__clips"}.get(stage, "data__pictures")
+    folder = {"autoencoder": "data__folder", "finetune": "data__clips", "video": "data__clips"}.get(
+        stage, "data__pictures"
+    )
     if kind == "unknown key":
         return {"data__clisp": "x"}, "unknown key 'clisp'"
     if kind == "kind of value":
@@ -227,9 +242,9 @@ def spoil(kind: str, stage: str, root: Path, tmp_path: Path, monkeypatch) -> tup
 
 
 SPOILT = [
-    *((kind, stage) for kind in ("unknown key", "kind of value", "missing folder", "disk") for stage in STAGES),
+    *((kind, stage) for kind in ("unknown key", "kind of value", "missing folder", "disk") for stage in AUDITED),
     *(("no captions", stage) for stage in ("image", "finetune", "text")),
-    ("short clips", "finetune"),
+    *(("short clips", stage) for stage in ("finetune", "video")),
 ]
 
 
@@ -241,7 +256,7 @@ def test_what_cannot_be_ends_before_the_first_step(kind, stage, root, tmp_path, 
         run(stage, root, tmp_path / "run", **more)
 
 
-@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize("stage", AUDITED)
 def test_a_loss_that_is_not_finite_leaves_the_last_good_checkpoint(stage: str, root: Path, tmp_path: Path) -> None:
     good = run(stage, root, tmp_path)
     state, result = (tmp_path / f"{good.stem}.ckpt").read_bytes(), good.read_bytes()
