@@ -153,6 +153,32 @@ def unsaid(text: str, place: str, time: str, weather: str) -> tuple[str, str, st
     )
 
 
+_STAYS = these("in on at by under near beside")
+_TOWARDS = these("to into onto through across")
+
+
+def spot(text: str) -> str:
+    """Where an act is set by its own words: "in the deep forest tells the fox" is "in the deep forest", "follows the
+    rabbit to the river" is "the river", which `where` puts in words; "" where it names no place that is known."""
+    words = re.findall(r"[^\W_]+(?:['’-][^\W_]+)*", text)
+    low = [word.lower() for word in words]
+    towards = ""
+    for at, preposition in enumerate(low):
+        if preposition not in _STAYS | _TOWARDS or (at and low[at - 1] == "way"):  # "shows the way to the farm"
+            continue
+        for end in range(at + 1, min(at + 5, len(low))):
+            if low[end] in PREPOSITIONS | _TOWARDS | {"and"}:
+                break
+            if known("indoor", "outdoor").isdisjoint(_singulars([low[end]])):
+                continue
+            phrase = " ".join(words[at + 1 : end + 1])
+            if preposition in _STAYS:
+                return f"{preposition} {phrase}"
+            towards = towards or phrase
+            break
+    return towards
+
+
 def _singulars(found: list[str]) -> list[str]:
     return [form for word in found for form in (word, word.removesuffix("s"))]
 

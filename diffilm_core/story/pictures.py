@@ -21,6 +21,7 @@ ALSO = re.compile(
 )
 BETWEEN = re.compile(r"\s*(?:,|and|,\s*and)\s+", re.IGNORECASE)
 LONE = re.compile(r"(?:a man|a woman|something|people)\b")  # a pronoun that nobody is known for
+MANY = these("two three four five six seven eight nine ten some several many few all both these those")
 TAIL = re.compile(
     r"(?:[\s,;:—–-]+(?:and|but|so|then|or|while|when|until|because|as|for|that|who|which|if))+$", re.IGNORECASE
 )
@@ -58,6 +59,7 @@ class Pictures:
         return Picture(
             acts=tuple(acts),
             others=others,
+            pair=_pair(acts, [figure for figure in figures.values() if figure not in others]),
             place=lead.place,
             time=lead.time,
             weather=lead.weather,
@@ -167,6 +169,22 @@ class Pictures:
             out += [mention for mention in found if start <= mention.span[0] and mention.span[1] <= end]
             at += 1
         return sorted(out, key=lambda mention: mention.span)
+
+
+def _pair(acts: list[Act], named: list[Figure]) -> tuple[Figure, ...]:
+    """The one subject of the first act, and the first other of those named who is one; else nobody. Who are one
+    subject already ("a rabbit and the fox run") are told as they are."""
+    if not acts or len(acts[0].figures) != 1 or acts[0].words.startswith("and "):
+        return ()
+    (subject,) = acts[0].figures
+    others = [figure for figure in named if figure.name != subject.name and _is_one(figure)]
+    return (subject, others[0]) if others and _is_one(subject) else ()
+
+
+def _is_one(figure: Figure) -> bool:
+    """ "a fox", "Tom"; not "bears", "Three bears"."""
+    first = figure.full.split()[0]
+    return first.lower() in ("a", "an", "the", "one") or (first[0].isupper() and first.lower() not in MANY)
 
 
 def figure_of(member: CastMember, looks: str) -> Figure:

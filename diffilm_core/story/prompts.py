@@ -12,7 +12,7 @@ from typing import Any
 from ..errors import DiffilmError
 from .clean import TRAILING
 from .lexicon import these
-from .phrases import PREPOSITIONS, PRONOUNS, article, gerund, unsaid, weathered, when, where
+from .phrases import PREPOSITIONS, PRONOUNS, article, gerund, spot, unsaid, weathered, when, where
 
 log = logging.getLogger(__name__)
 
@@ -23,18 +23,21 @@ CountTokens = Callable[[str], int]
 @dataclass(frozen=True)
 class Phrasing:
     """How a model wants to be told. limit: tokens of its encoder, start and end among them. tags: parts with commas
-    between them and verbs in -ing. camera: whether it knows words for framing. negative: what it is told to avoid."""
+    between them and verbs in -ing. camera: whether it knows words for framing. pairs: whether two figures are told side
+    by side, "an owl and a fox", without what one does to the other. negative: what it is told to avoid."""
 
     name: str
     limit: int
     tags: bool = False
     camera: bool = True
+    pairs: bool = False
     negative: str = ""
 
 
 PHRASINGS = {
-    # The model that ships: short captions, as in training/captions.py, and an encoder of 32 tokens.
-    "plain": Phrasing("plain", 32, camera=False),
+    # The model that ships: short captions, as in training/captions.py, and an encoder of 32 tokens. "An owl tells the
+    # fox" is one melted figure to it.
+    "plain": Phrasing("plain", 32, camera=False, pairs=True),
     # ModelScope, Zeroscope and others that were trained on captions of videos; OpenCLIP has CLIP's 77 tokens.
     "sentence": Phrasing("sentence", 77, negative="text, watermark, blurry"),
     # Stable Diffusion 1.5, AnimateDiff.
@@ -92,10 +95,12 @@ class Act:
 
 @dataclass(frozen=True)
 class Picture:
-    """What a shot shows: its acts, the first the most important; who else is there; plain words for the rest."""
+    """What a shot shows: its acts, the first the most important; who else is there; plain words for the rest. pair: the
+    subject of the first act and whom that concerns, for models that are told of two side by side."""
 
     acts: tuple[Act, ...] = ()
     others: tuple[Figure, ...] = ()
+    pair: tuple[Figure, ...] = ()
     place: str = ""
     time: str = ""
     weather: str = ""
@@ -111,6 +116,9 @@ def prompt_of(picture: Picture, phrasing: Phrasing, count: CountTokens | None = 
     further acts, weather, time, place, the end of the action, style, descriptions. The subject stays.
     """
     count = count or token_counter(phrasing)
+    if phrasing.pairs and picture.pair:
+        place = next(filter(None, (spot(act.words) for act in picture.acts)), picture.place)
+        picture = replace(picture, acts=(Act("", picture.pair),), others=(), place=place)
     prompt = _worded(picture, phrasing)
     if count(prompt) <= phrasing.limit:
         return prompt

@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from diffilm_core.errors import DiffilmError
-from diffilm_core.story.phrases import article, gerund, head_noun, unsaid, weathered, when, where
+from diffilm_core.story.filming import split_story
+from diffilm_core.story.phrases import article, gerund, head_noun, spot, unsaid, weathered, when, where
 from diffilm_core.story.prompts import (
     PHRASINGS,
     Act,
@@ -54,6 +55,58 @@ def test_a_subject_that_goes_on_is_named_once() -> None:
         "A small grey mouse with one torn ear wakes and drinks milk and Tom, a fat cat, sees the mouse and the mouse "
         "hides"
     )
+
+
+@pytest.mark.parametrize(
+    ("story", "prompt"),
+    [
+        ("A fox wakes up. An owl in the deep forest tells the fox where the moon sleeps at night.",
+         "An owl and a fox in the deep forest at night"),
+        ("A lion sits in the meadow in the morning. A rabbit comes out of the grass and looks at him.",
+         "A rabbit and a lion in the meadow in the morning"),
+        ("A rabbit eats. A lion sits in the snow at night. The lion follows the rabbit to the river at sunset.",
+         "The lion and a rabbit by the river at sunset"),
+        ("A frog eats. A small grey mouse asks the frog about the cheese in the kitchen at night.",
+         "A small grey mouse and a frog in the kitchen at night"),
+        ("A fox wakes up. A rabbit and the fox run across a green meadow at night.",
+         "A rabbit and the fox run across a green meadow at night"),
+        ("A fox sees the golden moon in the forest at night.", "A fox sees the golden moon in the forest at night"),
+        ("Three bears wake up. An owl tells the three bears a secret in the forest at night.",
+         "An owl tells the three bears a secret in the forest at night"),
+    ],
+)  # fmt: skip
+def test_two_figures_side_by_side_for_the_model_that_ships(story: str, prompt: str) -> None:
+    """It takes any verb between two for one melted figure; one alone, a joint subject and a crowd stay. Other phrasings
+    keep what is done."""
+    assert split_story(story).shots[-1].prompt == prompt
+    told = split_story(story, phrasing="sentence").shots[-1]
+    assert told.action in told.prompt
+    assert split_story(story).shots[-1].action == told.action
+
+
+def test_a_pair_too_long_loses_descriptions_and_not_its_figures() -> None:
+    old = Figure(
+        "the owl",
+        "a very old owl with golden eyes and one broken wing and dark grey feathers on its crooked old tail",
+    )
+    picture = replace(SCENE, pair=(MOUSE, old), place="forest", style="")
+    prompt = prompt_of(picture, PHRASINGS["plain"])
+    assert prompt.lower().startswith("the mouse and the owl") and token_counter(PHRASINGS["plain"])(prompt) <= 32
+    assert "owl with" not in prompt_of(picture, PHRASINGS["sentence"])
+
+
+@pytest.mark.parametrize(
+    ("words", "place"),
+    [
+        ("in the deep forest tells the fox where the moon sleeps", "in the deep forest"),
+        ("follows the rabbit to the river at sunset", "the river"),
+        ("on a little farm gives a bucket", "on a little farm"),
+        ("walks to the river and sits under the bridge", "under the bridge"), ("shows the way to the farm", ""),
+        ("looks at the lion", ""), ("", ""), ("runs through the snow", "the snow"),
+    ],
+)  # fmt: skip
+def test_where_an_act_is_by_its_own_words(words: str, place: str) -> None:
+    assert spot(words) == place
 
 
 def test_what_the_words_tell_is_not_told_again() -> None:
