@@ -370,10 +370,12 @@ def test_each_clause_tells_its_own_act() -> None:
     two = SentenceReading((38, 68), "text", (Mention((51, 58), "fox", "name"),), run, ("fox",))
     members = (CastMember("fox", "fox"), CastMember("owl", "owl"))
     board = plan(Reading(f"{first} {second}", (one, two), members), phrasing="sentence")
-    assert [shot.prompt for shot in board.shots] == ["A fox drew near and an owl saw it", "A rabbit and a fox run home"]
+    told = [shot.prompt.partition(",")[0] for shot in board.shots]  # without the camera
+    assert told == ["A fox drew near and an owl saw it", "A rabbit and a fox run home"]
 
 
 def test_whoever_is_looked_at_is_named_as_in_the_middle_of_a_sentence() -> None:
     story = "A lion sits in the meadow. A rabbit comes out of the grass and looks at him."
     board = split_story(story, phrasing="sentence")
-    assert board.shots[1].prompt == "A rabbit comes out of the grass and looks at the lion in the meadow"
+    told = board.shots[1].prompt.partition(",")[0]  # without the camera
+    assert told == "A rabbit comes out of the grass and looks at the lion in the meadow"
