@@ -83,7 +83,10 @@ def minute(film: Path, out: Path, start: float = 30.0) -> None:
     film's name stand for it."""
     import av
 
-    with av.open(str(film)) as source, av.open(str(out), "w") as target:
+    sys.path.insert(0, str(ROOT))
+    from diffilm_core.atomic import written_whole
+
+    with written_whole(out) as part, av.open(str(film)) as source, av.open(str(part), "w") as target:
         stream = source.streams.video[0]
         copy = target.add_stream_from_template(stream)
         source.seek(int(start / stream.time_base), stream=stream)

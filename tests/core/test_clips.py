@@ -76,6 +76,13 @@ def test_windows_stay_in_the_shots_that_curation_kept() -> None:
     assert {at for at, _ in windows(whole, [], kept)} < {at for at, _ in windows(whole, [])} | set(range(200, 240))
 
 
+def test_a_store_without_a_clip_is_named(tmp_path: Path) -> None:
+    np.save(tmp_path / "film.npy", np.empty(0, ROW))
+    (tmp_path / "film.u8").touch()
+    with pytest.raises(DiffilmError, match="no clip in it"):
+        read_part(tmp_path, "film")
+
+
 def test_a_leak_is_caught_by_its_place_and_by_its_pixels() -> None:
     whole = film()
     rows = np.zeros(3, ROW)

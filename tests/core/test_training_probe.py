@@ -45,6 +45,12 @@ def test_the_loss_is_least_where_two_share_the_answer() -> None:
     assert probe_loss(first, PIXELS[:1], one, place) < probe_loss(half, PIXELS[:1], one, place)
 
 
+def test_a_picture_of_two_counts_as_much_as_one_of_one() -> None:
+    even, place = Said([[0.0, 0, 0]], [[0.0, 0]]), torch.tensor([0])
+    losses = [probe_loss(even, PIXELS[:1], torch.tensor([pair]), place) for pair in ([0, 1], [0, -1])]
+    torch.testing.assert_close(losses[0], losses[1])
+
+
 def test_two_subject_prompts_name_held_out_pairs() -> None:
     words, scenes = heldout_duos(50)
     assert words[:10] == heldout_duos(10)[0] and len(set(words)) == 50
