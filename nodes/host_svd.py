@@ -120,9 +120,7 @@ def _model_class() -> type:
     return StableVideoModel
 
 
-def make_svd_model(
-    core: Any, weights: Mapping[str, Tensor], fingerprint: str, dtype: torch.dtype | None = None
-) -> Any:
+def make_svd_model(core: Any, weights: Mapping[str, Tensor], fingerprint: str, dtype: torch.dtype | None = None) -> Any:
     """The UNet as the host's MODEL; core: its UNetConfig, weights: its tensors in our names."""
     import comfy.latent_formats
 

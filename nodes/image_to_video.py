@@ -116,7 +116,5 @@ class ImageToVideo(io.ComfyNode):
             motion_bucket=motion_bucket, augmentation=augmentation, seed=seed,
         )  # fmt: skip
         values = {"fps": fps, "motion_bucket_id": motion_bucket, "augmentation_level": augmentation}
-        both = [
-            [[each["context"], {**values, "concat_latent_image": each["concat"][:, :, 0]}]] for each in conditions
-        ]
+        both = [[[each["context"], {**values, "concat_latent_image": each["concat"][:, :, 0]}]] for each in conditions]
         return io.NodeOutput(*both, {"samples": latent})

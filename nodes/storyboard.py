@@ -80,9 +80,7 @@ class ReplacePrompt(io.ComfyNode):
             inputs=[
                 Storyboard.Input("storyboard", **BOARD_INPUT),
                 io.Int.Input("shot", default=1, min=1, max=100_000, tooltip="The shot's number, counted from 1."),
-                io.String.Input(
-                    "prompt", multiline=True, default="", tooltip="What the shot shows. Empty: as it was."
-                ),
+                io.String.Input("prompt", multiline=True, default="", tooltip="What the shot shows. Empty: as it was."),
                 io.String.Input("negative", default="", tooltip="What it must not show. Empty: as it was."),
                 io.Int.Input(
                     "seed", default=-1, min=-1, max=2**63 - 1, tooltip="The shot's seed; -1 leaves it as it was."

@@ -64,9 +64,7 @@ class PromptTravelNode(io.ComfyNode):
         return True
 
     @classmethod
-    def execute(
-        cls, clip: Any, schedule: str, negative: str, frames: int, blend: int, fps: float
-    ) -> io.NodeOutput:
+    def execute(cls, clip: Any, schedule: str, negative: str, frames: int, blend: int, fps: float) -> io.NodeOutput:
         travel = PromptTravel.parse(schedule)
         steps = travel.steps(frames, blend)
         texts = stacked(clip, travel.prompts, fps)

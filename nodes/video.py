@@ -112,9 +112,7 @@ class StreamVideo(Input.Video):
         count = min(wanted, self.stream.frames - first)
         if count < 1 or (strict_duration and count < wanted):
             return None
-        return StreamVideo(
-            trimmed(self.stream, first, count), lambda: derived_key(self.key, "trim", first, count)
-        )
+        return StreamVideo(trimmed(self.stream, first, count), lambda: derived_key(self.key, "trim", first, count))
 
 
 PLAIN = {("bit_depth", 8), ("color_space", "sRGB"), ("color_space", "auto")}

@@ -35,9 +35,7 @@ def unet_config(
         res_blocks = (down[0] if down else len(blocks)) - 1
         starts = range(1, len(blocks), res_blocks + 1)
         mult = tuple(tensors[f"input_blocks.{i}.0.out_layers.3.weight"].shape[0] // width for i in starts)
-        depth = tuple(
-            len(_numbers(tensors, rf"input_blocks\.{i}\.1\.transformer_blocks\.(\d+)\.")) for i in starts
-        )
+        depth = tuple(len(_numbers(tensors, rf"input_blocks\.{i}\.1\.transformer_blocks\.(\d+)\.")) for i in starts)
         middle = len(_numbers(tensors, r"middle_block\.1\.transformer_blocks\.(\d+)\."))
         crossed = next(name for name in tensors if name.endswith(".attn2.to_k.weight"))
         projection = next(name for name in tensors if name.endswith(".1.proj_in.weight"))

@@ -27,15 +27,11 @@ _TOP = {
     "conv_norm_out": "out.0",
     "conv_out": "out.2",
 }
-_BLOCK = re.compile(
-    r"(down_blocks|up_blocks)\.(\d+)\.(resnets|attentions|downsamplers|upsamplers)\.(\d+)\.(.+)"
-)
+_BLOCK = re.compile(r"(down_blocks|up_blocks)\.(\d+)\.(resnets|attentions|downsamplers|upsamplers)\.(\d+)\.(.+)")
 _MIDDLE = re.compile(r"mid_block\.(resnets|attentions)\.(\d+)\.(.+)")
 
 
-def strip_prefix(
-    tensors: Mapping[str, Tensor], prefixes: Iterable[str], marks: Iterable[str]
-) -> dict[str, Tensor]:
+def strip_prefix(tensors: Mapping[str, Tensor], prefixes: Iterable[str], marks: Iterable[str]) -> dict[str, Tensor]:
     """The tensors under the first prefix that holds one of `marks`, without it; empty where none does."""
     for prefix in prefixes:
         if any(prefix + mark in tensors for mark in marks):
@@ -93,9 +89,7 @@ def unet_to_ldm(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
             "(input_blocks.0.0.weight) or diffusers names (down_blocks.0.resnets.0...)"
         )
     layers = len({name.split(".")[3] for name in found if name.startswith("down_blocks.0.resnets.")})
-    attention = frozenset(
-        int(m[1]) for name in found if (m := re.match(r"up_blocks\.(\d+)\.attentions\.", name))
-    )
+    attention = frozenset(int(m[1]) for name in found if (m := re.match(r"up_blocks\.(\d+)\.attentions\.", name)))
     return {diffusers_unet_name(name, layers, attention): tensor for name, tensor in found.items()}
 
 

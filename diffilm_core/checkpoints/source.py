@@ -79,9 +79,7 @@ def _open_path(path: Path, meta: bool) -> Checkpoint:
             return _open_folder(path, meta)
         return _open_index(path, meta) if path.name.endswith(INDEX) else _open_file(path, meta)
     except OSError as error:
-        raise DiffilmError(
-            f"model {path} cannot be read ({error.strerror or error}): give one that can be"
-        ) from error
+        raise DiffilmError(f"model {path} cannot be read ({error.strerror or error}): give one that can be") from error
     except MemoryError as error:
         raise DiffilmError(f"model {path} does not fit into memory: free some, or take a smaller file") from error
 

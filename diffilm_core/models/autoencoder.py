@@ -110,9 +110,7 @@ class _Middle(nn.Module):
 class _Stage(nn.Module):
     """The blocks of one level, from `widths[0]` through the others, and the resampling after them."""
 
-    def __init__(
-        self, widths: list[int], block: type[ResnetBlock] = ResnetBlock, **resample: nn.Module | None
-    ) -> None:
+    def __init__(self, widths: list[int], block: type[ResnetBlock] = ResnetBlock, **resample: nn.Module | None) -> None:
         super().__init__()
         self.block = nn.ModuleList(block(a, b) for a, b in itertools.pairwise(widths))
         for name, layer in resample.items():

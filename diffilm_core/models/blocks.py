@@ -153,9 +153,7 @@ class SpatialTransformer(ClipLayer):
     A temporal attention of the dialect may follow it, at `.temporal`.
     """
 
-    def __init__(
-        self, build: Build, channels: int, context_dim: int, heads: int, depth: int, use_linear: bool
-    ) -> None:
+    def __init__(self, build: Build, channels: int, context_dim: int, heads: int, depth: int, use_linear: bool) -> None:
         super().__init__()
         self.use_linear = use_linear
         self.norm = build.norm(channels, eps=1e-6)

@@ -101,9 +101,7 @@ class UNet(nn.Module):
 
     def _transformers(self, build: Build, channels: int, depth: int) -> list[nn.Module]:
         cfg = self.config
-        return self.dialect.transformers(
-            build, channels, cfg.context_dim, cfg.heads(channels), depth, cfg.use_linear
-        )
+        return self.dialect.transformers(build, channels, cfg.context_dim, cfg.heads(channels), depth, cfg.use_linear)
 
     def _build_down(self, build: Build, emb: int) -> list[int]:
         cfg = self.config
@@ -114,9 +112,7 @@ class UNet(nn.Module):
         skips = [channels]
         for level, (mult, depth) in enumerate(zip(cfg.channel_mult, cfg.transformer_depth, strict=True)):
             for _ in range(cfg.num_res_blocks):
-                layers: list[nn.Module] = [
-                    self.dialect.res_block(build, channels, emb, mult * cfg.model_channels)
-                ]
+                layers: list[nn.Module] = [self.dialect.res_block(build, channels, emb, mult * cfg.model_channels)]
                 channels = mult * cfg.model_channels
                 if depth:
                     layers += self._transformers(build, channels, depth)
@@ -138,9 +134,7 @@ class UNet(nn.Module):
         for level in reversed(range(len(cfg.channel_mult))):
             for index in range(cfg.num_res_blocks + 1):
                 width = cfg.channel_mult[level] * cfg.model_channels
-                layers: list[nn.Module] = [
-                    self.dialect.res_block(build, channels + skips.pop(), emb, width)
-                ]
+                layers: list[nn.Module] = [self.dialect.res_block(build, channels + skips.pop(), emb, width)]
                 channels = width
                 if cfg.transformer_depth[level]:
                     layers += self._transformers(build, channels, cfg.transformer_depth[level])
@@ -199,8 +193,10 @@ class UNet(nn.Module):
             raise DiffilmError(
                 f"UNet got timesteps of shape {tuple(timesteps.shape)}, expected one a clip: ({x.shape[0]},)"
             )
-        if context.ndim != 3 or context.shape[2] != cfg.context_dim or (
-            context.shape[0] not in (x.shape[0], x.shape[0] * x.shape[2])
+        if (
+            context.ndim != 3
+            or context.shape[2] != cfg.context_dim
+            or (context.shape[0] not in (x.shape[0], x.shape[0] * x.shape[2]))
         ):
             raise DiffilmError(
                 f"UNet got text conditioning of shape {tuple(context.shape)}, expected "

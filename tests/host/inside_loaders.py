@@ -137,9 +137,7 @@ def video() -> dict[str, Any]:
     found |= {"scale": scale, "layouts": float((one - two).abs().max()) / scale}
     found["fp8"] = float((one - fp8).norm() / one.norm())
     wrong = {"nan.safetensors", "short.safetensors", "image.safetensors", "motion.safetensors"}
-    found["wrong"] = {
-        name: refused(LoadVideoUNet, unet_name=name, weight_dtype="default")["raised"] for name in wrong
-    }
+    found["wrong"] = {name: refused(LoadVideoUNet, unet_name=name, weight_dtype="default")["raised"] for name in wrong}
     return found
 
 

@@ -30,9 +30,7 @@ def to_diffusers(name: str, levels: int) -> str:
     name = re.sub(r"down\.(\d+)\.block", r"down_blocks.\1.resnets", name)
     name = re.sub(r"down\.(\d+)\.downsample", r"down_blocks.\1.downsamplers.0", name)
     name = re.sub(r"up\.(\d+)\.block", lambda m: f"up_blocks.{levels - 1 - int(m[1])}.resnets", name)
-    name = re.sub(
-        r"up\.(\d+)\.upsample", lambda m: f"up_blocks.{levels - 1 - int(m[1])}.upsamplers.0", name
-    )
+    name = re.sub(r"up\.(\d+)\.upsample", lambda m: f"up_blocks.{levels - 1 - int(m[1])}.upsamplers.0", name)
     return name.replace("nin_shortcut", "conv_shortcut").replace("norm_out", "conv_norm_out")
 
 

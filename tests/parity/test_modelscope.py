@@ -66,9 +66,7 @@ def test_unet_is_diffusers(pair: tuple[Any, UNet], frames: int, batch: int, size
 
 @pytest.mark.parametrize("frames", [1, 2, 7, 16])
 @pytest.mark.parametrize(("batch", "size"), [(1, (16, 16)), (2, (16, 24))])
-def test_unet_is_the_originals(
-    original_pair: tuple[Any, UNet], frames: int, batch: int, size: tuple[int, int]
-) -> None:
+def test_unet_is_the_originals(original_pair: tuple[Any, UNet], frames: int, batch: int, size: tuple[int, int]) -> None:
     assert compare(*original_pair, batch, frames, size) <= 1e-5
 
 

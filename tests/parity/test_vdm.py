@@ -59,9 +59,7 @@ def relative(ours: Tensor, theirs: Tensor) -> float:
 @pytest.mark.parametrize("norm", ["rms", "group"])
 @pytest.mark.parametrize(("batch", "frames", "size"), [(1, 1, 8), (2, 2, 16), (1, 7, 24), (2, 16, 8)])
 @torch.inference_mode()
-def test_unet(
-    published: Any, norm: str, batch: int, frames: int, size: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_unet(published: Any, norm: str, batch: int, frames: int, size: int, monkeypatch: pytest.MonkeyPatch) -> None:
     theirs, ours = pair(published, norm, monkeypatch, dim=16, dim_mults=(1, 2, 4), cond_dim=12)
     x, time = torch.randn(batch, 3, frames, size, size + 4), torch.randint(0, 1000, (batch,))
     caption = torch.randn(batch, 12)

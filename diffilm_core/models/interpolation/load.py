@@ -43,8 +43,10 @@ class NetworkInterpolator:
         """(b, 3, h, w) in [0, 1] of any size, t (b,) in (0, 1) -> (b, 3, h, w) in [0, 1], on the frames' device."""
         given = first.device
         first, second, t = (each.to(self.device, self.dtype) for each in (first, second, t))
-        found = self._own(first, second, t) if isinstance(self.network, InterpolationNet) else self._rife(
-            self.network, first, second, t
+        found = (
+            self._own(first, second, t)
+            if isinstance(self.network, InterpolationNet)
+            else self._rife(self.network, first, second, t)
         )
         return found.float().clamp(0, 1).to(given)
 

@@ -146,9 +146,7 @@ class JointResBlock(MotionResBlock):
 class MotionTransformer(SpatialTransformer):
     """A spatial transformer that a motion module may follow."""
 
-    def __init__(
-        self, build: Build, channels: int, context_dim: int, heads: int, depth: int, use_linear: bool
-    ) -> None:
+    def __init__(self, build: Build, channels: int, context_dim: int, heads: int, depth: int, use_linear: bool) -> None:
         super().__init__(build, channels, context_dim, heads, depth, use_linear)
         self.channels = channels
         self.motion: MotionModule | None = None
@@ -205,4 +203,3 @@ class AnimateDiff(TemporalDialect):
             if isinstance(module, MotionModule):
                 for parameter in module.proj_out.parameters():
                     nn.init.zeros_(parameter)
-

@@ -25,17 +25,13 @@ class TemporalConv(nn.Module):
 
     def __init__(self, build: Build, channels: int, kernel: int = 3) -> None:
         super().__init__()
-        self.conv = build.operations.Conv2d(
-            channels, channels, (kernel, 1), padding=(kernel // 2, 0), **build.factory
-        )
+        self.conv = build.operations.Conv2d(channels, channels, (kernel, 1), padding=(kernel // 2, 0), **build.factory)
 
     def reset(self) -> None:
         weight = self.conv.weight
         with torch.no_grad():
             weight.zero_()
-            weight[:, :, weight.shape[2] // 2, 0] = torch.eye(
-                weight.shape[0], dtype=weight.dtype, device=weight.device
-            )
+            weight[:, :, weight.shape[2] // 2, 0] = torch.eye(weight.shape[0], dtype=weight.dtype, device=weight.device)
             self.conv.bias.zero_()
 
     def forward(self, x: Tensor, frames: int) -> Tensor:

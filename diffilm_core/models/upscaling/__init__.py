@@ -1,9 +1,9 @@
 """Super-resolution networks: Diffilm's own, and whatever spandrel reads.
 
-    upscaler = load_upscaler()                      # ours, 4x: both layers; sees two frames on each side
-    upscaler = load_upscaler(scale=2)               # its first layer alone
-    upscaler = load_upscaler(strength=0.5)          # ours, repairing blur, noise and compression as well
-    upscaler = load_upscaler("RealESRGAN_x4.pth")   # frame by frame; its scale is the network's
+upscaler = load_upscaler()                      # ours, 4x: both layers; sees two frames on each side
+upscaler = load_upscaler(scale=2)               # its first layer alone
+upscaler = load_upscaler(strength=0.5)          # ours, repairing blur, noise and compression as well
+upscaler = load_upscaler("RealESRGAN_x4.pth")   # frame by frame; its scale is the network's
 """
 
 from __future__ import annotations

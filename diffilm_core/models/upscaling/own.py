@@ -40,9 +40,7 @@ class DiffilmUpscaler:
         dtype: torch.dtype,
     ) -> None:
         self.layers = [
-            layer.eval().requires_grad_(False).to(device, dtype)
-            for layer in (first, second)
-            if layer is not None
+            layer.eval().requires_grad_(False).to(device, dtype) for layer in (first, second) if layer is not None
         ]
         self.strength, self.device = float(strength), device
         self.scale, self.radius = 2 ** len(self.layers), first.config.radius
