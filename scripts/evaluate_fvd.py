@@ -13,11 +13,12 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 from einops import rearrange, repeat
-from evaluate_model import film
+from evaluate_model import Sampling, film
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 from tqdm import tqdm
@@ -44,14 +45,15 @@ def makers(
 ) -> dict[str, Maker]:
     """What makes each set of clips; the model's own must come before those standing still."""
     d, words = model.defaults, captions(scenes["reference"])
-    cfg, steps = args.cfg or d.cfg, args.steps or d.steps
+    sampling = Sampling.of(args, model)
+    alone = replace(sampling, batch=sampling.batch * d.frames)
 
     def real(which: str, first: int, last: int) -> Tensor:
         some = renderer.render_clips(scenes[which][slice(first, last)], frames=d.frames, fps=d.fps)
         return rearrange(some, "b c t h w -> b t c h w").cpu()
 
     def sampled(first: int, last: int) -> Tensor:
-        return film(model, words[first:last], list(range(first, last)), args.batch, cfg, steps)
+        return film(model, words[first:last], list(range(first, last)), sampling)
 
     def still(first: int, last: int) -> Tensor:
         middle = load_file(part_file(work, "model", first, last))["middle"]
@@ -60,7 +62,7 @@ def makers(
     def one_by_one(first: int, last: int) -> Tensor:
         prompts = [prompt for prompt in words[first:last] for _ in range(d.frames)]
         seeds = [number * d.frames + at for number in range(first, last) for at in range(d.frames)]
-        frames = film(model, prompts, seeds, args.batch * d.frames, cfg, steps, 1)
+        frames = film(model, prompts, seeds, alone, frames=1)
         return rearrange(frames, "(b t) 1 c h w -> b t c h w", t=d.frames)
 
     return {
@@ -103,15 +105,14 @@ def main() -> None:
     parser.add_argument("--weights", default=None, help="folder with I3D's (.cache/metrics)")
     parser.add_argument("--device", default=None)
     parser.add_argument("--count", type=int, default=256)
-    parser.add_argument("--batch", type=int, default=1)
-    parser.add_argument("--cfg", type=float, default=None)
-    parser.add_argument("--steps", type=int, default=None)
+    Sampling.add_arguments(parser)
     args = parser.parse_args()
     file = find("i3d", places(args.weights))
     if file is None:
         raise SystemExit(WEIGHTS["i3d"].missing(places(args.weights)))
     model = load_model(args.model, device=args.device)
-    settings = f"{model.fingerprint[:12]}-{args.cfg or model.defaults.cfg:g}-{args.steps or model.defaults.steps}"
+    sampling = Sampling.of(args, model)
+    settings = f"{model.fingerprint[:12]}-{sampling.cfg:g}-{sampling.steps}-{sampling.precision}"
     work = args.work / settings
     work.mkdir(parents=True, exist_ok=True)
     network = load_i3d(file).to(model.device)

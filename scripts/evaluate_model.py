@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 import time
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
@@ -33,28 +34,58 @@ from diffilm_core.training.scenes import heldout_duos, heldout_prompts, sample_s
 from diffilm_core.training.sheet import contact_sheet
 
 
+@dataclass(frozen=True)
+class Sampling:
+    """How clips are made; None: as the model does by default. `precision`: "fp32", or "bf16" autocast."""
+
+    steps: int | None = None
+    cfg: float | None = None
+    batch: int = 1
+    precision: str = "fp32"
+
+    @classmethod
+    def add_arguments(cls, parser: argparse.ArgumentParser) -> None:
+        parser.add_argument("--batch", type=int, default=1)
+        parser.add_argument("--cfg", type=float, default=None)
+        parser.add_argument("--steps", type=int, default=None)
+        parser.add_argument(
+            "--precision", choices=("fp32", "bf16"), default="fp32", help="bf16: autocast, half the time"
+        )
+
+    @classmethod
+    def of(cls, args: argparse.Namespace, model: VideoModel) -> Sampling:
+        d = model.defaults
+        return cls(args.steps or d.steps, args.cfg or d.cfg, args.batch, args.precision)
+
+
 @torch.no_grad()
 def film(
-    model: VideoModel, prompts: list[str], seeds: list[int], batch: int, cfg: float, steps: int, frames: int = 0
-) -> Tensor:
-    """uint8 clips `(n, t, 3, h, w)`, one a prompt, each from its own seed; `frames`, 0: the model's."""
-    d = model.defaults
+    model: VideoModel, prompts: list[str], seeds: list[int], sampling: Sampling, *,
+    frames: int = 0, fps: Tensor | None = None, middle: bool = False,
+) -> Tensor:  # fmt: skip
+    """uint8 clips `(n, t, 3, h, w)`, one a prompt, each from its own seed; `frames`, 0, and `fps` `(n,)`, None: the
+    model's. middle: only the middle frame of each, t = 1."""
+    d, batch = model.defaults, sampling.batch
+    half = torch.autocast(model.device.type, torch.bfloat16, enabled=sampling.precision == "bf16")
     high, wide = d.height // model.vae.downscale, d.width // model.vae.downscale
     cells = (model.unet.config.in_channels, frames or d.frames, high, wide)
-    sigmas = sigmas_for(model.schedule, steps, d.spacing)
+    sigmas = sigmas_for(model.schedule, sampling.steps or d.steps, d.spacing)
     clips = []
     for at in tqdm(range(0, len(prompts), batch), desc="sampling"):
         some = prompts[at : at + batch]
         context = model.text.encode([*some, d.negative])
-        rate = torch.full((len(some),), d.fps)
+        rate = torch.full((len(some),), d.fps) if fps is None else fps[at : at + batch]
         cond = {"context": context[:-1], "fps": rate}
         uncond = {"context": context[-1:].expand(len(some), -1, -1), "fps": rate}
-        guided = Guidance(Denoiser(model.unet, model.schedule, model.prediction), cond, uncond, cfg)
+        denoiser = Denoiser(model.unet, model.schedule, model.prediction)
+        guided = Guidance(denoiser, cond, uncond, sampling.cfg or d.cfg)
         noise = torch.cat([initial_noise((1, *cells), seed) for seed in seeds[at : at + batch]])
         start = (noise * (1 + sigmas[0] ** 2).sqrt()).to(model.device)
-        latents = SAMPLERS[d.sampler](guided, start, sigmas)
-        flat = rearrange(latents, "b c t h w -> (b t) c h w").to(next(model.vae.parameters()).dtype)
-        pixels = torch.cat([model.vae.decode(piece) for piece in flat.split(64)]).float()
+        with half:
+            latents = SAMPLERS[d.sampler](guided, start, sigmas)
+            latents = latents[:, :, latents.shape[2] // 2][:, :, None] if middle else latents
+            flat = rearrange(latents, "b c t h w -> (b t) c h w").to(next(model.vae.parameters()).dtype)
+            pixels = torch.cat([model.vae.decode(piece) for piece in flat.split(64)]).float()
         pixels = ((pixels.clamp(-1, 1) + 1) * 127.5).round().byte().cpu()
         clips.append(rearrange(pixels, "(b t) c h w -> b t c h w", b=len(some)))
     return torch.cat(clips)
@@ -74,9 +105,7 @@ def main() -> None:
     parser.add_argument("--device", default=None)
     parser.add_argument("--count", type=int, default=200)
     parser.add_argument("--duos", type=int, default=200, help="prompts of two subjects")
-    parser.add_argument("--batch", type=int, default=1)
-    parser.add_argument("--cfg", type=float, default=None)
-    parser.add_argument("--steps", type=int, default=None)
+    Sampling.add_arguments(parser)
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
     model = load_model(args.model, device=args.device)
@@ -88,12 +117,12 @@ def main() -> None:
 
     prompts, objects, places = zip(*heldout_prompts(200)[: args.count], strict=True)
     wanted, where = torch.tensor(objects), torch.tensor(places)
-    cfg, steps = args.cfg or model.defaults.cfg, args.steps or model.defaults.steps
+    sampling = Sampling.of(args, model)
     began = time.monotonic()
-    clips = film(model, list(prompts), list(range(len(prompts))), args.batch, cfg, steps)
+    clips = film(model, list(prompts), list(range(len(prompts))), sampling)
     middle = clips[:, clips.shape[1] // 2]
     words, pairs = heldout_duos(args.duos)
-    both = film(model, words, list(range(len(words))), args.batch, cfg, steps)[:, clips.shape[1] // 2]
+    both = film(model, words, list(range(len(words))), sampling, middle=True)[:, 0]
     shuffle = torch.randperm(len(prompts), generator=torch.Generator().manual_seed(0))
 
     real = sample_scenes(1000, seed=77, split="heldout", subjects=1)
@@ -113,8 +142,7 @@ def main() -> None:
         "settings": {
             "prompts": len(prompts),
             "duos": len(words),
-            "cfg": cfg,
-            "steps": steps,
+            **asdict(sampling),
             "device": str(model.device),
         },
         "seconds": round(time.monotonic() - began, 1),
