@@ -239,21 +239,26 @@ class Registry:
         one, other = CLAIMS.get(noun.title, ""), CLAIMS.get(entity.title, "")
         if one and other and one != other:
             return False
-        if noun.title == "mrs" and not entity.title and len(name) == 1:
-            return name in entity.names
+        if noun.title == "mrs" and not entity.title and len(name) == 1 and name[0] in entity.family:
+            return name in entity.names or self._only(entity, name[0])
         for known in entity.names:
             if known == name or (known == (noun.title,) and not entity.called):
                 return True  # "the Count" is Count Gregory
             if len(name) == 1 and len(known) > 1:
-                if name[0] == known[-1] or (name[0] == known[0] and not one):
-                    return True
+                if name[0] == known[-1] or (name[0] == known[0] and (not one or bool(genders("name", name[0])))):
+                    return True  # "Mrs Rachel" is Rachel Hale
             elif len(known) == 1 and len(name) > 1:
-                shared = known[0] == name[0] or (known[0] == name[-1] and len(self._families(name[-1])) < 2)
+                shared = known[0] == name[0] or (known[0] == name[-1] and self._only(entity, name[-1]))
                 if shared and not (noun.animacy == "animal" and known[0] == name[-1] and not entity.alive):
                     return True
             elif len(name) > 1 and len(known) > 1 and (set(known) <= set(name) or set(name) <= set(known)):
                 return True
         return False
+
+    def _only(self, entity: Entity, family: str) -> bool:
+        """Whether nobody else of the family can be of the entity's gender."""
+        others = [e for e in self._families(family) if e is not entity]
+        return not any(set(e.gender) & set(entity.gender) for e in others)
 
     def _families(self, word: str) -> list[Entity]:
         return [e for e in self.by_word.get(word, ()) if word in e.family]

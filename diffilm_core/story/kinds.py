@@ -31,7 +31,11 @@ def kind_of_name(noun: Noun, names: Names) -> None:
             "animal",
             genders("animal", singular) + "n" if genders("animal", singular) else "mfn",
         )
-    elif singular in words("indoor", "outdoor") or names.is_place(last) or noun.name[0].lower() in ("mount", "lake"):
+    elif (
+        (singular in words("indoor", "outdoor") and last not in names.titled)
+        or names.is_place(last)
+        or noun.name[0].lower() in ("mount", "lake")
+    ):
         noun.animacy, noun.gender = "place", "n"
     elif last in words("time", "season"):
         noun.animacy, noun.gender = "time", "n"

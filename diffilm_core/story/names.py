@@ -20,6 +20,7 @@ class Names:
         self.after_in: Counter[str] = Counter()
         self.acting: Counter[str] = Counter()
         self.seen: Counter[str] = Counter()
+        self.titled: set[str] = set()  # "Mr Temple": somebody of that name
 
     def learn(self, tokens: Sequence[Token], story: str) -> None:
         for at, token in enumerate(tokens):
@@ -35,6 +36,11 @@ class Names:
                 self.capital[low] += 1
             if token.dep in SUBJECTS and tokens[token.head].lemma in words("verb.act"):
                 self.acting[low] += 1
+            before = tokens[at - 1].low if at else ""
+            if before == "." and at > 1:
+                before = tokens[at - 2].low
+            if before in OF_PERSONS:
+                self.titled.add(low)
             before = tokens[at - 1].low if at else ""
             above = tokens[token.head]
             if token.dep == "dobj" and above.lemma in ("approach", "reach", "enter", "visit", "leave", "quit"):
@@ -80,6 +86,8 @@ class Names:
     def is_place(self, word: str) -> bool:
         if word in words("place.name"):
             return True
+        if word in self.titled:
+            return False
         return self.after_in[word] * 3 > 2 * self.seen[word] and not self.acting[word] and word not in words("name")
 
 
@@ -91,6 +99,7 @@ NEVER_NAMES = words("season", "title") - words("title.m") - words("title.f") | t
 ) - frozenset(("april", "may", "june"))
 
 
+OF_PERSONS = these("mr mrs miss ms mister mistress dr sir lady captain colonel major farmer monsieur madame")
 TITLES = words("title") - these("old little young poor dear big great good")
 
 

@@ -19,6 +19,10 @@ CASES = [
     ("a likeness is nobody", "Tom ran like a bear. Ann saw him. He shouted.", {"Tom", "Ann"}),
     ("a widow and her name", "Now the widow Hale was kind. She laughed. Mrs Hale sang.", {"the widow Hale"}),
     ("a name that is told of her", "There lived a woman of the name of Hale. Mrs. Hale laughed.", {"Hale"}),
+    ("a title before a first name", "Rachel Hale sat down. Tom smiled. Then Mrs Rachel wept.", {"Rachel Hale", "Tom"}),
+    ("a wife and her first name", "Tom Hale sat down. Emma Hale sang. Mrs Hale wept.", {"Tom Hale", "Emma Hale"}),
+    ("one of a couple by his name", "Mr Hale sat down. Mrs Hale sang. Then Peter Hale wept.", {"Mr Hale", "Mrs Hale"}),
+    ("who is called like a place", "Then came Mr. Temple. The next day Temple sat down and laughed.", {"Mr. Temple"}),
     ("a place that is gone to", "Tom went to Wexley. In Wexley he met Ann.", {"Tom", "Ann"}),
 ]  # fmt: skip
 MEANT = [
