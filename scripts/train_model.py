@@ -9,7 +9,7 @@ it takes about half an hour; on two cores use fewer pictures and smaller batches
     python scripts/train_model.py configs/shipped.toml -o .runs/cpu --set data.stills=20000 --set stages.image.batch=64
 
 With --start a finished model's autoencoder, text encoder and image UNet are taken as they are, and its temporal layers
-are trained on.
+are trained on; with --more, its image UNet and text encoder too, before them.
 """
 
 from __future__ import annotations
@@ -72,8 +72,9 @@ def done_or(path: Path, make: Callable[[], nn.Module], fresh: Callable[[], nn.Mo
     return module.eval().requires_grad_(False)
 
 
-def unpack(model: Path, out: Path) -> None:
-    """Lay the parts of a finished model into `out` as the stages before `video` would have left them."""
+def unpack(model: Path, out: Path, more: bool) -> None:
+    """Lay the parts of a finished model into `out` as the stages before `video` would have left them; more: before
+    `image`, which goes on from image-start."""
     tensors, config, _ = read_model(model)
     parts = {name: {k: t.float() for k, t in part(tensors, name).items()} for name in ("unet", "vae", "text")}
     text = {key.removeprefix("text_model."): tensor for key, tensor in parts["text"].items()}
@@ -81,7 +82,8 @@ def unpack(model: Path, out: Path) -> None:
     save_file(parts["vae"], out / "autoencoder.safetensors")
     (out / "scale.json").write_text(json.dumps(config.vae.scale_factor))
     save_file(text, out / "contrast.safetensors")
-    save_file({**image, **{f"text.{key}": t for key, t in text.items()}}, out / "image.safetensors")
+    name = "image-start" if more else "image"
+    save_file({**image, **{f"text.{key}": t for key, t in text.items()}}, out / f"{name}.safetensors")
     save_file({key: t for key, t in parts["unet"].items() if is_temporal(key)}, out / "start.safetensors")
 
 
@@ -117,9 +119,10 @@ def train(config: TrainConfig, out: Path, device: torch.device, only: list[str])
     vae = made["autoencoder"]
 
     def train_image() -> nn.Module:
-        text = made["contrast"]
-        both = nn.ModuleDict({"unet": stages.image(world, config, out, vae, text), "text": text})
-        return both
+        text, before = made["contrast"], out / "image-start.safetensors"
+        known = load_file(before) if before.is_file() else {}
+        tensors = {k.removeprefix("unet."): t for k, t in known.items() if k.startswith("unet.")} or None
+        return nn.ModuleDict({"unet": stages.image(world, config, out, vae, text, tensors), "text": text})
 
     def fresh_image() -> nn.Module:
         return nn.ModuleDict({"unet": UNet(config.unet), "text": text_model(world.text_config)}).to(device)
@@ -155,6 +158,7 @@ def main() -> None:
     parser.add_argument("--device", default=None)
     parser.add_argument("--stages", default="", help="only these, e.g. autoencoder,contrast")
     parser.add_argument("--start", type=Path, help="a model file whose temporal layers are trained on")
+    parser.add_argument("--more", action="store_true", help="with --start: its image UNet and text encoder too")
     parser.add_argument("--set", action="append", default=[], metavar="SECTION.KEY=VALUE")
     parser.add_argument("--minutes", action="append", default=[], metavar="STAGE=M", help="end a stage by the clock")
     args = parser.parse_args()
@@ -166,7 +170,7 @@ def main() -> None:
     )
     try:
         if args.start and not (args.out / "start.safetensors").is_file():
-            unpack(args.start, args.out)
+            unpack(args.start, args.out, args.more)
         config = with_settings(read_config(args.config), args.set, args.minutes)
         made = train(config, args.out, as_device(args.device), [s for s in args.stages.split(",") if s])
     except DiffilmError as error:

@@ -27,8 +27,8 @@ CHOICES = {
 @dataclass(frozen=True)
 class DataConfig:
     """What is rendered: `pictures` kept as pixels for the autoencoder, the text encoder and the probe, `stills` and
-    `clips` kept as latents for the UNet; `variants` backdrops are painted for every place and hour. The frame rate of a
-    clip is drawn between `min_fps` and `max_fps`."""
+    `clips` kept as latents for the UNet; `variants` backdrops are painted for every place and hour; the share `pairs`
+    of the pictures shows two subjects. The frame rate of a clip is drawn between `min_fps` and `max_fps`."""
 
     bank: str
     size: int = 128
@@ -37,6 +37,7 @@ class DataConfig:
     stills: int = 600_000
     clips: int = 60_000
     variants: int = 16
+    pairs: float = 0.25
     min_fps: float = 4.0
     max_fps: float = 16.0
     seed: int = 0

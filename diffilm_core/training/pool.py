@@ -21,6 +21,7 @@ from .captions import captions
 from .config import DataConfig
 from .contrast import text_fields
 from .emoji import SpriteBank
+from .loop import fast_in_bf16
 from .places import PLACES
 from .render import SceneRenderer
 from .scenes import SceneBatch, sample_scenes
@@ -43,16 +44,17 @@ def tokenize(tokenizer: Any, texts: list[str], window: int) -> Tensor:
     return torch.tensor([row + [end] * (window - len(row)) for row in ids])
 
 
-def _caption_tokens(job: tuple[int, int, int]) -> tuple[SceneBatch, Tensor]:
+def _caption_tokens(job: tuple[int, int, int, float]) -> tuple[SceneBatch, Tensor]:
     torch.set_num_threads(1)
-    count, seed, window = job
-    scenes = sample_scenes(count, seed=seed, split="train")
+    count, seed, window, pairs = job
+    scenes = sample_scenes(count, seed=seed, split="train", pairs=pairs)
     return scenes, tokenize(load_tokenizer(TOKENIZER), captions(scenes, seed=seed), window).short()
 
 
-def captioned_scenes(count: int, seed: int, window: int) -> Iterator[tuple[SceneBatch, Tensor]]:
-    """Chunks of scenes with the token ids of their captions, made in worker processes."""
-    jobs = [(min(CHUNK, count - at), seed + at, window) for at in range(0, count, CHUNK)]
+def captioned_scenes(count: int, seed: int, window: int, pairs: float) -> Iterator[tuple[SceneBatch, Tensor]]:
+    """Chunks of scenes, the share `pairs` of them with two subjects, with the token ids of their captions, made in
+    worker processes."""
+    jobs = [(min(CHUNK, count - at), seed + at, window, pairs) for at in range(0, count, CHUNK)]
     workers = max(1, (os.cpu_count() or 2) - 1)
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
         yield from pool.map(_caption_tokens, jobs)
@@ -101,7 +103,7 @@ class World:
             log.info("rendering %d pictures", self.data.pictures)
             parts = [
                 (self.render(scenes), tokens, scenes.objects, scenes.place)
-                for scenes, tokens in captioned_scenes(self.data.pictures, self.data.seed, self.window)
+                for scenes, tokens in captioned_scenes(self.data.pictures, self.data.seed, self.window, self.data.pairs)
             ]
             self._pictures = Pictures(*(torch.cat(each).to(self.device) for each in zip(*parts, strict=True)))
         return self._pictures
@@ -137,7 +139,7 @@ class World:
 
 
 def _encode(vae: AutoencoderKL, pixels: Tensor) -> Tensor:
-    with torch.no_grad(), torch.autocast(pixels.device.type, torch.bfloat16, enabled=pixels.is_cuda):
+    with torch.no_grad(), torch.autocast(pixels.device.type, torch.bfloat16, enabled=fast_in_bf16(pixels.device)):
         encode: Callable[[Tensor], Tensor] = lambda piece: vae.encode(to_unit(piece)).bfloat16()  # noqa: E731
         return torch.cat([encode(piece) for piece in pixels.split(64)])
 
@@ -146,7 +148,7 @@ def latent_stills(world: World, vae: AutoencoderKL, count: int) -> tuple[Tensor,
     """Scaled latents `(n, z, h, w)` bf16 of captioned stills, and their token ids `(n, l)` int16."""
     log.info("rendering and encoding %d stills", count)
     latents, tokens = [], []
-    for scenes, ids in captioned_scenes(count, world.data.seed + 10_000_000, world.window):
+    for scenes, ids in captioned_scenes(count, world.data.seed + 10_000_000, world.window, world.data.pairs):
         latents.append(_encode(vae, world.render(scenes)))
         tokens.append(ids.to(world.device))
     return torch.cat(latents), torch.cat(tokens)

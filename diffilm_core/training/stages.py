@@ -67,10 +67,16 @@ def contrast(world: World, config: TrainConfig, folder: Path) -> nn.Module:
     return model.text.eval()
 
 
-def image(world: World, config: TrainConfig, folder: Path, vae: AutoencoderKL, text: nn.Module) -> UNet:
-    """Train text-to-image on captioned stills; the text encoder goes along at a tenth of the rate."""
+def image(
+    world: World, config: TrainConfig, folder: Path, vae: AutoencoderKL, text: nn.Module,
+    start: dict[str, Tensor] | None = None,
+) -> UNet:  # fmt: skip
+    """Train text-to-image on captioned stills; the text encoder goes along at a tenth of the rate. start: an image
+    UNet's tensors to go on from."""
     stage = config.stages["image"]
     unet = UNet(config.unet).to(world.device)
+    if start is not None:
+        unet.load_state_dict(start)
     log.info("image UNet: %.2f M parameters", sum(p.numel() for p in unet.parameters()) / 1e6)
     objective = Objective(NoiseSchedule.create(**config.schedule))
     pool, tokens = latent_stills(world, vae, config.data.stills)
