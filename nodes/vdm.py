@@ -20,8 +20,8 @@ from .types import CATEGORY
 from .video import stream_of
 
 NO_MODEL = (
-    "No weights of Video Diffusion Models were published. Train some with video-diffusion-pytorch and put the "
-    "trainer's results/model-N.pt into models/diffusion_models."
+    "No weights of Video Diffusion Models were published. Train some, with diffilm train configs/vdm.toml or "
+    "video-diffusion-pytorch, and put its vdm.safetensors or the trainer's model-N.pt into models/diffusion_models."
 )
 NO_BERT = f"No BERT in models/text_encoders/{NAME}: {ADVICE}."
 

@@ -11,12 +11,14 @@ Stable Video Diffusion, of the clip's own first frame.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor, nn
 
 from ..errors import DiffilmError
 from ..frames.progress import Progress
@@ -86,6 +88,27 @@ def check_size(base: Base, width: int, height: int) -> None:
         raise DiffilmError(f"clips of {width}x{height}: this model needs multiples of {base.multiple}")
 
 
+def unchanged(unet: nn.Module) -> Callable[[], None]:
+    """What raises RuntimeError once a spatial parameter is not what it is now, to the bit."""
+
+    def digests() -> dict[str, bytes]:
+        return {name: digest(p) for name, p in unet.named_parameters() if not is_temporal(name)}
+
+    before = digests()
+
+    def check() -> None:
+        changed = [name for name, found in digests().items() if found != before[name]]
+        if changed:
+            raise RuntimeError(f"stage video changed the spatial parameter {changed[0]}")
+
+    return check
+
+
+def digest(tensor: Tensor) -> bytes:
+    content = tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8)
+    return hashlib.blake2b(content.numpy().tobytes()).digest()
+
+
 def train(
     config: MotionTraining, out: str | Path, device: torch.device, progress: Progress | None = None,
     *, base: Base | None = None, watch: Callable[[Run], object] | None = None,
@@ -114,19 +137,11 @@ def train(
     base.unet.requires_grad_(False)
     for parameter in base.unet.temporal_parameters().values():
         parameter.requires_grad_(True)
-    unet = base.unet
-    frozen = {name: p.detach().clone() for name, p in unet.named_parameters() if not is_temporal(name)}
-
-    def check() -> None:
-        changed = [n for n, p in unet.named_parameters() if not is_temporal(n) and not torch.equal(p, frozen[n])]
-        if changed:
-            raise RuntimeError(f"stage video changed the spatial parameter {changed[0]}")
-
     task = Task(
         "video", RESULT, feed, None if watched is None else watched.__getitem__,
         {"training": asdict(config), "clips": len(files)},
         size=(data.width, data.height), frames=data.frames, fps=data.min_fps if base.knows_fps else None,
-        seed=data.seed, dropout=config.train.caption_dropout, check=check,
+        seed=data.seed, dropout=config.train.caption_dropout, check=unchanged(base.unet),
     )  # fmt: skip
     return run_task(
         base, task, config.train, out, device, processes, checkpointing=config.objective.checkpointing, watch=watch

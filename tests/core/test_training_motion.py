@@ -104,6 +104,19 @@ def test_temporal_layers_alone_change_and_no_caption_is_read(folder, tiny, tmp_p
     assert load_model(path, device="cpu").config.about["video"]["clips"] == 3
 
 
+def test_a_spatial_parameter_that_changed_in_one_bit_is_named(tiny) -> None:
+    unet = load_model(tiny).unet
+    check = stage.unchanged(unet)
+    with torch.no_grad():
+        next(iter(unet.temporal_parameters().values())).add_(1.0)
+        check()
+        unet.time_embed[0].weight.view(torch.int32 if unet.time_embed[0].weight.element_size() == 4 else torch.int16)[
+            0, 0
+        ] ^= 1
+    with pytest.raises(RuntimeError, match=r"changed the spatial parameter time_embed\.0\.weight"):
+        check()
+
+
 def test_a_killed_run_ends_as_an_undisturbed_one(folder, tiny, tmp_path, monkeypatch) -> None:
     whole = train(config(folder, tiny, steps=4), tmp_path / "whole", torch.device("cpu"))
     advance = ValidatedRun.advance
