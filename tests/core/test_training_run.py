@@ -1,4 +1,5 @@
-"""Proves that the training script makes, from sprites alone, a model file that loads, films, and can be trained on."""
+"""Proves that the training script makes, from sprites alone, a model file that loads, films, and can be trained on; and
+that each way of the ablation trains what it says and nothing else."""
 
 from __future__ import annotations
 
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from diffilm_core import make_movie
 from diffilm_core.bundle import load_model, read_model
@@ -32,11 +34,18 @@ SETTINGS = {
 }
 
 
+def script_module(name: str, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.syspath_prepend(str(ROOT / "scripts"))
+    spec = importlib.util.spec_from_file_location(name, ROOT / "scripts" / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, name, module)
+    spec.loader.exec_module(module)
+    return module
+
+
 @pytest.fixture
 def script(monkeypatch: pytest.MonkeyPatch):
-    spec = importlib.util.spec_from_file_location("train_model", ROOT / "scripts" / "train_model.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    module = script_module("train_model", monkeypatch)
     monkeypatch.setattr(SpriteBank, "load", classmethod(lambda cls, path, device="cpu": disc_bank().to(device)))
 
     def run(out: Path, *more: str) -> Path:
@@ -66,3 +75,33 @@ def test_from_sprites_to_a_movie(script, tmp_path):
         same = torch.equal(tensor, after[name])
         assert same or (name.startswith(prefix) and is_temporal(name[len(prefix) :])), name
     assert any(not torch.equal(t, after[name]) for name, t in before.items())
+
+    again = script(tmp_path / "again", "--start", str(path), "--more", "--stages", "image,video")
+    after, spatial = read_model(again)[0], f"{prefix}input_blocks.0.0.weight"
+    assert not torch.equal(before[spatial], after[spatial])
+    assert all(torch.equal(t, after[name]) for name, t in before.items() if name.startswith("first_stage_model."))
+
+
+@pytest.mark.slow
+def test_each_way_of_the_ablation_trains_what_it_says(script, tmp_path, monkeypatch):
+    model = script(tmp_path / "run")
+    ablation = script_module("ablation", monkeypatch)
+    sizes = ["--clips=3", "--train-steps=2", "--train-batch=2", "--lr=0.1"]
+    work = tmp_path / "work"
+    argv = ["ablation.py", str(model), "none", "--work", str(work), *sizes, "--train-only"]
+    monkeypatch.setattr(sys, "argv", argv)
+    ablation.main()
+    start = load_model(model, device="cpu").unet.state_dict()
+    fresh = load_file(work / "pseudo-3D--untrained" / "unet.safetensors")
+    changed = {}
+    for name in ablation.WAYS:
+        found = load_file(work / "".join(c if c.isalnum() else "-" for c in name) / "unet.safetensors")
+        changed[name] = {key for key, tensor in found.items() if not torch.equal(tensor, fresh[key])}
+    temporal = {key for key in start if is_temporal(key)}
+    rate = {key for key in temporal if key.startswith("fps_embed.")}
+    assert all(torch.equal(fresh[key], start[key]) for key in start.keys() - temporal)
+    assert not changed["pseudo-3D, untrained"] and changed["joint: spatial layers too"] - temporal
+    both, one, other = (changed[n] for n in ("pseudo-3D, trained", "attention only", "convolution only"))
+    assert both <= temporal and both & rate and one | other <= both and one & other <= rate
+    assert {key for key in one if ".conv." in key} == set() and other - rate and one - rate
+    assert changed["no frame rate"] and not changed["no frame rate"] & rate
