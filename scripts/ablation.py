@@ -5,8 +5,9 @@
 Each way starts from the model's image UNet with fresh layers over time, sees the same clips in the same order without a
 word, and takes the same number of steps. Measured on held-out compositions, half at 4 frames a second, half at 16: the
 v loss of 256 real clips (same noise for all), I3D-FVD of --count samples against these, what the probe sees in the
-middle frames, and how much moves. Writes ablation.json, ablation.png and ablation.jpg (some clips of each) into OUT;
-what was trained and measured is kept in --work, so a run that was stopped goes on.
+middle frames, and how much moves; beside them the model as it is, its middle frames standing still, and other real
+clips. Writes ablation.json, ablation.png and ablation.jpg (some clips of each) into OUT; what was trained and measured
+is kept in --work, so a run that was stopped goes on.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import copy
 import json
 import logging
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,7 @@ import matplotlib.pyplot as plt
 
 log = logging.getLogger("ablation")
 RATES = 4.0, 16.0
+SHIPPED = "the model as it is"
 REAL, PART = 256, 16
 
 
@@ -121,9 +123,8 @@ def held_out_losses(way: Way, model: VideoModel, unet: UNet, real: Real) -> list
     """The same loss of each real clip, at timesteps spread evenly over the clips."""
     objective = Objective(model.schedule, model.prediction)
     dice, nothing, found = torch.Generator().manual_seed(9), model.text.encode([""]), []
-    for number, pixels in enumerate(real.pixels):
-        latents = model.vae.encode(to_unit(pixels)).float()
-        some = rearrange(latents, "t c h w -> 1 c t h w")
+    for number, latents in enumerate(real.latents):
+        some = rearrange(latents.float(), "t c h w -> 1 c t h w")
         noise = torch.randn(some.shape, generator=dice)
         t = torch.tensor([(number * 997) % len(objective.schedule.alphas_cumprod)])
         told = {"fps": real.rates[number : number + 1]} if way.fps else {}
@@ -135,25 +136,36 @@ def held_out_losses(way: Way, model: VideoModel, unet: UNet, real: Real) -> list
 
 @dataclass(frozen=True)
 class Real:
-    """Real clips of held-out compositions, uint8 `(n, t, 3, h, w)`, with their words, frame rates and ids."""
+    """Real clips of held-out compositions, uint8 `(n, t, 3, h, w)`, their latents `(n, t, c, h, w)` and I3D logits,
+    with their words, frame rates and ids."""
 
     pixels: Tensor
+    latents: Tensor
+    logits: Tensor
     words: list[str]
     rates: Tensor
     objects: Tensor
     places: Tensor
 
     @classmethod
-    def render(cls, world: World, frames: int) -> Real:
-        scenes = sample_scenes(REAL, seed=303, split="heldout", subjects=1, clips=True)
-        rates = torch.tensor(RATES).repeat(REAL // 2)
-        parts = [
-            world.renderer.render_clips(
-                scenes[slice(at, at + PART)], frames=frames, fps=rates[at : at + PART]
-            ).cpu() for at in range(0, REAL, PART)
-        ]  # fmt: skip
+    def render(
+        cls, world: World, model: VideoModel, network: nn.Module, file: Path, count: int = REAL, seed: int = 303
+    ) -> Real:
+        """`file` keeps what takes long."""
+        scenes = sample_scenes(count, seed=seed, split="heldout", subjects=1, clips=True)
+        rates = torch.tensor(RATES).repeat(count)[:count]
+        parts = []
+        for at in range(0, count, PART):
+            some, frames = scenes[slice(at, at + PART)], model.defaults.frames
+            parts.append(world.renderer.render_clips(some, frames=frames, fps=rates[at : at + PART]).cpu())
         pixels = rearrange(torch.cat(parts), "b c t h w -> b t c h w")
-        return cls(pixels, captions(scenes), rates, scenes.object, scenes.place)
+        if not file.is_file():
+            with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+                latents = torch.stack([model.vae.encode(to_unit(clip)).bfloat16() for clip in pixels])
+            logits = torch.cat([logits_of(network, some) for some in pixels.split(PART)])
+            save_file({"latents": latents, "logits": logits}, file)
+        kept = load_file(file)
+        return cls(pixels, kept["latents"], kept["logits"], captions(scenes), rates, scenes.object, scenes.place)
 
 
 def logits_of(network: nn.Module, clips: Tensor) -> Tensor:
@@ -174,30 +186,32 @@ def measured(
     file = folder / f"measured-{count}-{sampling.steps}-{sampling.precision}.safetensors"
     if not file.is_file():
         losses = torch.tensor(held_out_losses(way, model, unet, real))
-        model.unet = unet
         fps = real.rates[:count] if way.fps else torch.full((count,), 8.0)
-        clips = film(model, real.words[:count], list(range(count)), sampling, fps=fps)
+        clips = film(replace(model, unet=unet), real.words[:count], list(range(count)), sampling, fps=fps)
         parts = [logits_of(network, some) for some in clips.split(PART)]
         save_file({"losses": losses, "clips": clips, "logits": torch.cat(parts)}, file)
     return load_file(file)
 
 
-def figures(found: dict[str, Tensor], real: Real, reference: Tensor, probe: Probe) -> dict[str, Any]:
+def figures(found: dict[str, Tensor], real: Real, probe: Probe) -> dict[str, Any]:
     """FVD, held-out loss, text match, and the movement at each frame rate beside that of the real clips."""
     clips, count = found["clips"], len(found["clips"])
-
-    def fvd(some: Tensor, others: Tensor) -> float:
-        return frechet_distance(found["logits"][some], reference[others])
-
     seen = judge(probe, to_unit(clips[:, clips.shape[1] // 2]), real.objects[:count], real.places[:count])
     moved = [motion(clips[at :: len(RATES)]) for at in range(len(RATES))]
     return {
-        "fvd": interval(bootstrap(fvd, count, len(reference))),
+        "fvd": fvd_of(found["logits"], real),
         "held-out loss": interval(mean_interval(found["losses"].tolist())),
         "seen": seen,
         "motion": dict(zip(map(str, RATES), moved, strict=True)),
         "losses": found["losses"].tolist(),
     }
+
+
+def fvd_of(logits: Tensor, real: Real) -> list[float]:
+    def figure(some: Tensor, others: Tensor) -> float:
+        return frechet_distance(logits[some], real.logits[others])
+
+    return interval(bootstrap(figure, len(logits), len(real.logits)))
 
 
 def interval(spread: Spread) -> list[float]:
@@ -223,9 +237,9 @@ def plot(ways: dict[str, Any], others: dict[str, list[float]], path: Path) -> No
         axis.barh(names, values[:, 0], xerr=reach, color="#5b8db8", ecolor="#333333", capsize=3)
         axis.set_title(title)
         axis.invert_yaxis()
-    for name, value in others.items():
-        left.axvline(value[0], color="#c0504d", linestyle="--")
-        left.text(value[0], -0.6, name, color="#c0504d", fontsize=8, ha="center")
+    for (name, value), line in zip(others.items(), ("--", ":"), strict=True):
+        left.axvline(value[0], color="#c0504d", linestyle=line, label=name)
+    left.legend(fontsize=8, loc="lower right")
     figure.savefig(path, dpi=110)
 
 
@@ -248,7 +262,7 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     args.work.mkdir(parents=True, exist_ok=True)
     model = load_model(args.model, device="cpu")
-    still = copy.deepcopy(model.unet)
+    own, still = model.unet, copy.deepcopy(model.unet)
     fresh = UNet(still.config)
     still.load_state_dict({n: t for n, t in fresh.state_dict().items() if is_temporal(n)}, strict=False)
     frames, sampling = model.defaults.frames, Sampling.of(args, model)
@@ -273,25 +287,31 @@ def main() -> None:
     state = load_file(args.probe)
     probe = Probe(len(state["objects.bias"]), len(state["places.bias"]))
     probe.load_state_dict(state)
-    real = Real.render(world, frames)
-    kept = args.work / f"real-{REAL}.safetensors"
-    if not kept.is_file():
-        save_file({"logits": torch.cat([logits_of(network, some) for some in real.pixels.split(PART)])}, kept)
-    reference = load_file(kept)["logits"]
+    real = Real.render(world, model, network, args.work / f"real-{REAL}.safetensors")
+    folder[SHIPPED], unets[SHIPPED] = args.work / "shipped", own
+    folder[SHIPPED].mkdir(exist_ok=True)
     found = {
         name: measured(way, model, unets[name], real, network, folder[name], args.count, sampling)
-        for name, way in WAYS.items()
+        for name, way in {**WAYS, SHIPPED: Way(is_temporal)}.items()
     }
-    ways = {name: figures(some, real, reference, probe.eval()) for name, some in found.items()}
+    ways = {name: figures(some, real, probe.eval()) for name, some in found.items()}
     against(ways)
+    others = Real.render(world, model, network, args.work / f"others-{args.count}.safetensors", args.count, 304)
+    still = found[SHIPPED]["clips"][:, frames // 2 : frames // 2 + 1].expand(-1, frames, -1, -1, -1)
+    beside = {
+        "as many other real clips": fvd_of(others.logits, real),
+        "its middle frames standing still": fvd_of(
+            torch.cat([logits_of(network, some) for some in still.split(PART)]), real
+        ),
+    }
     moved = {str(rate): motion(real.pixels[at :: len(RATES)]) for at, rate in enumerate(RATES)}
     result = {
-        "ways": ways, "real": {"motion": moved}, "training": {**asdict(stage), "clips": args.clips},
+        "ways": ways, "real": {"motion": moved}, "beside": beside, "training": {**asdict(stage), "clips": args.clips},
         "settings": {**asdict(sampling), "samples": args.count, "real clips": REAL},
     }  # fmt: skip
     args.out.mkdir(parents=True, exist_ok=True)
     (args.out / "ablation.json").write_text(json.dumps(result, indent=2) + "\n")
-    plot(ways, {}, args.out / "ablation.png")
+    plot(ways, beside, args.out / "ablation.png")
     strips = [some["clips"][1, :: frames // 8] for some in found.values()]
     labels = [name if at == 0 else "" for name in found for at in range(len(strips[0]))]
     contact_sheet(torch.cat(strips), args.out / "ablation.jpg", columns=len(strips[0]), labels=labels)
