@@ -25,20 +25,20 @@ from .data.clips import Clips, index_clips, split
 from .data.feed import CaptionedFeed, Feed, numbered
 from .data.samples import Buckets, ClipSamples, Samples, bucket_sizes
 from .data.sources import gifs, parted, pictures
+from .data.windows import Windows
 from .diffusion import Task, run_task
 from .image import SHOWN, CaptionedObjective, captions_of
-from .motion import check_size, check_windows
+from .motion import check_size
 from .processes import Processes, launched
 
 RESULT = "finetune.safetensors"
 
 
 @dataclass(frozen=True)
-class FinetuneConfig:
+class FinetuneConfig(Windows):
     """`clips`: a folder of clips, where a .txt beside one is its caption; or `table`: captioned GIFs, lines of file or
-    URL, tab, caption, their files in `clips` ("" the table's folder). Windows of `frames` frames, `width` x `height`
-    pixels, at `min_fps` to `max_fps`. `pictures`: a folder of captioned ones, which the share `images` of the steps is
-    of. The share `validation` of the files is only looked at. `workers`: processes that decode."""
+    URL, tab, caption, their files in `clips` ("" the table's folder). Windows are of `width` x `height` pixels.
+    `pictures`: a folder of captioned ones, which the share `images` of the steps is of."""
 
     clips: str = ""
     table: str = ""
@@ -46,17 +46,9 @@ class FinetuneConfig:
     images: float = 0.0
     width: int = 512
     height: int = 512
-    frames: int = 16
-    min_fps: float = 4.0
-    max_fps: float = 16.0
-    validation: float = 0.05
-    seed: int = 0
-    workers: int = 2
-    description: str = ""
-    licence: str = ""
 
     def __post_init__(self) -> None:
-        check_windows(self.frames, self.min_fps, self.max_fps)
+        super().__post_init__()
         if not self.clips and not self.table:
             raise DiffilmError("neither data.clips nor data.table: expected a folder of clips or a table of GIFs")
         if not 0 <= self.images < 1 or bool(self.images) != bool(self.pictures):
@@ -68,10 +60,6 @@ class FinetuneConfig:
     @property
     def size(self) -> tuple[int, int]:
         return self.width, self.height
-
-    @property
-    def fps(self) -> tuple[float, float]:
-        return self.min_fps, self.max_fps
 
 
 @dataclass(frozen=True)

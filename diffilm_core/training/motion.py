@@ -29,6 +29,7 @@ from .config import StageConfig, read_sections
 from .data.clips import Clips, index_clips, split
 from .data.feed import Feed, numbered
 from .data.samples import ClipSamples
+from .data.windows import Windows
 from .diffusion import Task, run_task
 from .loop import Run
 from .processes import launched
@@ -37,24 +38,12 @@ RESULT = "motion.safetensors"
 
 
 @dataclass(frozen=True)
-class ClipsConfig:
-    """`clips`: the folder. Windows of `frames` frames, `width` x `height` pixels, at `min_fps` to `max_fps`; the share
-    `validation` of the files is only looked at. `workers`: processes that decode."""
+class ClipsConfig(Windows):
+    """`clips`: the folder. Its windows are of `width` x `height` pixels."""
 
     clips: str
     width: int = 256
     height: int = 256
-    frames: int = 16
-    min_fps: float = 4.0
-    max_fps: float = 16.0
-    validation: float = 0.05
-    seed: int = 0
-    workers: int = 2
-    description: str = ""
-    licence: str = ""
-
-    def __post_init__(self) -> None:
-        check_windows(self.frames, self.min_fps, self.max_fps)
 
 
 @dataclass(frozen=True)
@@ -72,14 +61,6 @@ def read(path: str | Path, changes: Mapping[str, Any] | None = None) -> MotionTr
     """
     kinds = {"base": BaseConfig, "data": ClipsConfig, "objective": ObjectiveConfig, "train": StageConfig}
     return MotionTraining(**read_sections(path, kinds, changes or {}, optional=("base", "objective")))
-
-
-def check_windows(frames: int, min_fps: float, max_fps: float) -> None:
-    """Raises DiffilmError for windows that cannot be."""
-    if not 0 < min_fps <= max_fps:
-        raise DiffilmError(f"frame rates {min_fps:g} to {max_fps:g}: expected 0 < min_fps <= max_fps")
-    if frames < 2:
-        raise DiffilmError(f"frames {frames}: motion needs at least 2; 16 is usual")
 
 
 def check_size(base: Base, width: int, height: int) -> None:
@@ -127,9 +108,7 @@ def train(
     data = config.data
     check_size(base, data.width, data.height)
     files, held = split(index_clips(data.clips, out / "clips.json", progress), data.validation, data.seed)
-    shape: dict[str, Any] = dict(
-        frames=data.frames, size=(data.width, data.height), fps=(data.min_fps, data.max_fps), seed=data.seed
-    )
+    shape: dict[str, Any] = dict(frames=data.frames, size=(data.width, data.height), fps=data.fps, seed=data.seed)
     batch = config.train.batch
     feed = Feed(ClipSamples(Clips(files, **shape)), numbered(batch), batch, data.workers, processes)
     watched = ClipSamples(Clips(held, **shape)) if held else None

@@ -26,6 +26,7 @@ from .config import StageConfig, read_sections
 from .data.feed import CaptionedFeed
 from .data.samples import Buckets, Samples, collate
 from .data.sources import gifs, side
+from .data.windows import Windows
 from .loop import ValidatedRun
 from .objective import Objective
 from .processes import launched
@@ -42,28 +43,21 @@ KNOWN_CAPTIONS = 4096
 
 
 @dataclass(frozen=True)
-class GifsConfig:
+class GifsConfig(Windows):
     """`table`: lines of URL or file, tab, caption, as the Tumblr GIF data has them; `clips`: the folder of the GIFs, ""
-    the table's own. Windows of `frames` frames of `size` x `size` pixels; the share `validation` of the clips is only
-    looked at. `workers`: processes that decode."""
+    the table's own. Windows are of `size` x `size` pixels."""
 
     table: str
     clips: str = ""
     size: int = 64
-    frames: int = 10
-    min_fps: float = 4.0
-    max_fps: float = 10.0
-    validation: float = 0.02
-    seed: int = 0
-    workers: int = 2
-    description: str = ""
-    licence: str = ""
+    frames: int = field(default=10, kw_only=True)
+    max_fps: float = field(default=10.0, kw_only=True)
+    validation: float = field(default=0.02, kw_only=True)
 
     def __post_init__(self) -> None:
-        if not 0 < self.min_fps <= self.max_fps:
-            raise DiffilmError(f"frame rates {self.min_fps:g} to {self.max_fps:g}: expected 0 < min_fps <= max_fps")
-        if self.frames < 2 or self.size < 1:
-            raise DiffilmError(f"{self.frames} frames of {self.size} pixels: expected at least 2 of at least 1")
+        super().__post_init__()
+        if self.size < 1:
+            raise DiffilmError(f"size {self.size}: expected at least 1 pixel; 64 is usual")
 
 
 @dataclass(frozen=True)
@@ -154,7 +148,7 @@ def train(config: VDMTraining, out: str | Path, device: torch.device, progress: 
     used, held = (
         [item for item, each in zip(items, sides, strict=True) if each == name] for name in ("train", "validation")
     )
-    buckets, fps = Buckets([(data.size, data.size)], (data.frames,)), (data.min_fps, data.max_fps)
+    buckets, fps = Buckets([(data.size, data.size)], (data.frames,)), data.fps
     feed = CaptionedFeed(
         used, buckets, config.train.batch, fps=fps, seed=data.seed, workers=data.workers, processes=processes
     )
