@@ -17,6 +17,7 @@ PERCEPTION = these(
 UNREAL = frozenset(("if", "unless", "whether", "lest"))
 TALK_OF = frozenset(("about", "of", "for", "concerning", "regarding", "with", "against", "on"))
 LIKENESS = frozenset(("like", "than", "unlike", "as", "without", "except", "but", "save", "besides", "despite"))
+NO_OTHER = frozenset(("ever", "before", "usual"))  # "brighter than ever": no comparison with anything
 SIGHT = words("verb.look") | these("find meet hear know recognise recognize want need have get catch touch")
 
 
@@ -76,7 +77,13 @@ def is_likened(tokens: Sequence[Token], at: int) -> bool:
     """Whether a word stands in a comparison or an exception: "like a fire on the prairie", "as quick as the fox"."""
     for _ in range(6):
         token = tokens[at]
-        if token.dep in ("prep", "mark", "ROOT") and token.low in LIKENESS and token.pos in ("ADP", "SCONJ"):
+        ever = token.low == "than" and token.index + 1 < len(tokens) and tokens[token.index + 1].low in NO_OTHER
+        if (
+            token.dep in ("prep", "mark", "ROOT")
+            and token.low in LIKENESS
+            and token.pos in ("ADP", "SCONJ")
+            and not ever
+        ):
             return token.dep != "ROOT" or token.low == "like"
         if token.pos in ("VERB", "AUX") or token.head == at:
             return (

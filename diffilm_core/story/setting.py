@@ -25,6 +25,8 @@ class Setting:
     weather_changed: bool = False
     time_lapse: bool = False
     flashback: bool = False
+    held: int = 0  # the evidence of the place
+    tenses: tuple[int, int] = (0, 0)  # verbs of the narration in the past, in the present
 
     def next_sentence(self) -> None:
         self.place_changed = self.time_changed = self.weather_changed = self.time_lapse = False
@@ -32,22 +34,33 @@ class Setting:
     def reset(self) -> None:
         """A scene break: nothing of the old scene holds."""
         self.place = self.time = self.weather = ""
+        self.held = 0
 
     def read(self, tokens: Sequence[Token], nouns: Sequence[Noun]) -> None:
         """Take up what one sentence says. tokens: its paragraph's; nouns: the sentence's own."""
         self.next_sentence()
+        past = self.tenses[0] > 2 * self.tenses[1] + 1
+        if nouns:
+            self._hear(tokens, nouns[0].sentence)
         if not nouns or (tokens[_last(tokens, nouns[-1])].text == "?" and nouns[-1].quote < 0):
             return  # what somebody asks himself
         time, lapse = time_of(tokens, nouns)
-        place = place_of(tokens, nouns, self.place, lapse)
+        place = place_of(tokens, nouns, self.place, lapse, self.held, past)
         if place is not None:
-            self.place_changed, self.place = place != self.place, place
+            self.place_changed = place[1] != self.place
+            self.held, self.place = place
         self.time_lapse = lapse
         if time:
             self.time_changed, self.time = time != self.time, time
         weather = _weather(tokens, nouns)
         if weather:
             self.weather_changed, self.weather = weather != self.weather, weather
+
+    def _hear(self, tokens: Sequence[Token], sentence: int) -> None:
+        """Count the tenses of the narration."""
+        said = [t.tag for t in tokens if t.sentence == sentence and t.quote < 0]
+        past, present = self.tenses
+        self.tenses = past + said.count("VBD"), present + said.count("VBZ") + said.count("VBP")
 
 
 def _last(tokens: Sequence[Token], noun: Noun) -> int:

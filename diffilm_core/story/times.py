@@ -9,11 +9,13 @@ from .entities import Noun
 from .lexicon import these, words
 from .parse import Token
 
-LATER = frozenset(("after", "later"))
+LATER = frozenset(("after", "later", "afterwards", "afterward"))
 SHORT = these("moment minute instant second while time")
 VAGUE_ALONE = these("day daytime may march fall spring")  # months, seasons and days only with a word that says so
 PREPOSITIONS = these("at in on by during before after towards toward about through of with near")
-OWNERS = these("shadow darkness dead middle hour light dusk gloom coming beginning stillness silence")
+OWNERS = these(
+    "shadow darkness dead middle hour light dusk gloom coming beginning stillness silence course close end part"
+)
 COMING = these("come fall break begin dawn draw arrive set approach be find close")
 LIGHTS = these("sunbeam sunlight sunshine sun light air mist fog sky dew star breeze wind shadow chill frost gloom")
 BY_LIGHT = {"moonlight": "night", "starlight": "night", "dark": "dark"}
@@ -30,11 +32,27 @@ def is_told(tokens: Sequence[Token], noun: Noun) -> bool:
         return True
     if is_unreal(tokens, verb) or _supposed(tokens, verb):
         return False
-    clause = verb if tokens[verb].dep == "relcl" else tokens[verb].head
-    if tokens[clause].dep != "relcl":
-        return True
-    before = any(tokens[c].low == "had" and tokens[c].dep == "aux" for c in tokens[clause].children)
-    return not before and not is_likened(tokens, tokens[clause].head)
+    for at in _clauses_above(tokens, verb):
+        before = any(tokens[c].low == "had" and tokens[c].dep == "aux" for c in tokens[at].children)
+        if (before and tokens[at].dep == "relcl") or is_likened(tokens, tokens[at].head):
+            return False
+    return True
+
+
+def _clauses_above(tokens: Sequence[Token], verb: int) -> list[int]:
+    """The clauses that hang on a noun in which a verb stands, the innermost first."""
+    found, at = [], verb
+    for _ in range(12):
+        token = tokens[at]
+        verbal = token.pos in ("VERB", "AUX")
+        if token.dep in ("relcl", "acl"):
+            found.append(at)
+        elif token.dep not in (("conj", "advcl", "xcomp", "ccomp") if verbal else ("pobj", "dobj", "prep", "conj")):
+            break
+        if token.head == at:
+            break
+        at = token.head
+    return found
 
 
 def _supposed(tokens: Sequence[Token], verb: int) -> bool:
@@ -106,7 +124,7 @@ def _passed(tokens: Sequence[Token], noun: Noun) -> str | None:
     follows = noun.preposition == "after" and noun.role == "oblique"
     if follows and noun.determiner == "" and tokens[noun.head].tag == "NN":
         return ""  # "week after week"
-    if set(noun.words) & {"next", "following"} or after[:1] in (["after"], ["later"]) or follows:
+    if set(noun.words) & {"next", "following"} or set(after[:1]) & LATER or follows:
         if after[1:2] == [noun.lemma]:
             return ""
         if noun.lemma in SHORT:
@@ -122,6 +140,9 @@ def _said(tokens: Sequence[Token], noun: Noun) -> str:
     """The words of a time of day or a season where they date the scene."""
     said = set(noun.words)
     lead = tokens[noun.first].low
+    owner = tokens[tokens[tokens[noun.head].head].head] if noun.preposition == "of" else None
+    if owner is not None and noun.lemma == "day" and owner.lemma in ("close", "end") and not noun.determiner:
+        return f"{owner.lemma} of day"
     named = lead in ("one", "next") or said & {"next", "last", "early", "late"} or noun.kind == "name"
     if noun.lemma in VAGUE_ALONE and not named and noun.role != "predicate":
         return ""
@@ -130,7 +151,7 @@ def _said(tokens: Sequence[Token], noun: Noun) -> str:
         return ""
     told = " ".join(w for w in noun.words if w not in ("very", "that", "this", "same", "one"))
     if noun.role == "oblique" and noun.preposition in PREPOSITIONS:
-        if noun.preposition == "of" and tokens[tokens[tokens[noun.head].head].head].lemma not in OWNERS:
+        if owner is not None and owner.lemma not in OWNERS:
             return ""
         return told
     adverb = noun.role in ("adverb", "fragment") or (noun.role == "other" and noun.first > 0)

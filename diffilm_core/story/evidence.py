@@ -1,0 +1,244 @@
+"""How surely a sentence says that its scene is at a place it names.
+
+Scale: 4 somebody goes there, 3 somebody is there in a clause of the narration, 2 it is shown or met, 1 it is named
+where it could be the scene (taken only where none is known), 0 not, -1 it is left.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from .clauses import is_negated
+from .entities import Noun
+from .lexicon import these, words
+from .parse import Token
+
+AT = these(
+    "in into inside within on onto upon at by near beside under beneath behind through across along among"
+    " over up down above below outside around round between before aboard amid amidst amongst past"
+)
+ARRIVE = these("enter reach approach visit cross climb ascend descend pass leave quit")
+BOUND_FOR = these("start head make leave sail depart set steer run bolt rush")
+PERCHES = these(
+    "tree branch bough log stump rock stone bush haystack trunk twig window door roof table chair stool seat bench"
+    " sofa bed desk counter carpet rug"
+)
+PARTS = these(
+    "edge side bottom top middle foot end entrance corner mouth bank heart midst depth centre center brink"
+    " shore front back step threshold wave shade outskirt border interior heap pile clump cluster"
+)
+SURFACE = these(
+    "ground floor world wall space heaven heavens hold ship-board flat stage fall spring common earth land sky air"
+)
+LOOSE = these("grass snow sand wood country ice mud")  # a place where one is in it, with an article
+POSTURE = these(
+    "sit stand lie kneel crouch live dwell sleep hide wait rest perch nestle squat hang stay remain halt pause stop"
+)
+INTO = these("into through across along up down under beneath behind beside over onto among amongst above past")
+MOVES = words("verb.motion") | these(
+    "start turn push press plunge plod stagger stride stalk pace tramp trudge scramble bound spring sweep slide glide"
+    " hasten wade skip hop row paddle speed saunter amble stumble ramble roam limp scurry scamper scuttle lope"
+    " rise soar"
+)
+SAME_IN_PAST = these("put set cut let hit hurt shut spread cast thrust burst beat cost split read rid shed spit")
+STROLLS = these(
+    "walk ride drive journey voyage march climb flight run trip visit return ramble stroll remove move step"
+)
+KNOWN_AT = words("verb.thought", "verb.speech") | these("know bear educate name call make build buy")
+HABIT = these("every each always often usually seldom generally commonly nightly")
+SHOWN = these("be stand lie look grow stretch")
+LAND = words("outdoor") | words("indoor")
+
+
+def evidence(tokens: Sequence[Token], noun: Noun) -> int:
+    """How surely the scene is at this place."""
+    strength = _strength(tokens, noun)
+    if strength <= 0 or noun.verb < 0:
+        return strength
+    verb = tokens[noun.verb]
+    goes, stays = verb.lemma in MOVES | ARRIVE, verb.lemma in POSTURE
+    if _is_habit(tokens, verb):
+        return 1
+    if _told_before(tokens, verb.index):
+        return min(strength, 3) if goes or stays else int(tokens[noun.first].low == "that")  # "had met in that room"
+    if verb.dep == "relcl" or (verb.dep == "acl" and verb.tag == "VBN" and tokens[verb.head].dep != "ROOT"):
+        return int(verb.lemma not in KNOWN_AT and (strength > 1 or stays))  # not "a lady known at the farm"
+    if verb.dep == "acl" and not goes:
+        return min(strength, 2) if strength > 1 or stays else 0  # "a deer grazing in the meadow"
+    return strength
+
+
+def narrates_now(tokens: Sequence[Token], noun: Noun) -> bool:
+    """Whether the clause of a noun is in the present tense."""
+    at = noun.verb
+    for _ in range(8):
+        if at < 0:
+            return False
+        token = tokens[at]
+        kin = [token, *(tokens[c] for c in token.children if tokens[c].dep in ("aux", "auxpass"))]
+        if any(t.tag in ("VBD", "MD") for t in kin):
+            return False
+        subject = any(tokens[c].dep in ("nsubj", "nsubjpass", "expl") for c in token.children)
+        if any(t.tag == "VBZ" or (t.tag == "VBP" and subject and t.low not in SAME_IN_PAST) for t in kin):
+            return True
+        if token.head == at:
+            return False
+        at = token.head
+    return False
+
+
+def _told_before(tokens: Sequence[Token], verb: int) -> bool:
+    """Whether a clause tells what had been before: "he had met him at the inn"."""
+    at = verb
+    for _ in range(4):
+        token = tokens[at]
+        kin = {tokens[c].low for c in token.children if tokens[c].dep in ("aux", "auxpass")}
+        if kin or token.dep != "conj" or any(tokens[c].dep == "nsubj" for c in token.children):
+            return "had" in kin and token.tag == "VBN" and tokens[verb].tag in ("VBN", "VBD")
+        at = token.head
+    return False
+
+
+def _strength(tokens: Sequence[Token], noun: Noun) -> int:
+    if noun.role == "oblique":
+        return _oblique(tokens, noun)
+    verb = tokens[noun.verb] if 0 <= noun.verb < len(tokens) else None
+    if verb is None:
+        return 0
+    if noun.role == "object" and verb.lemma in ARRIVE:
+        return -1 if verb.lemma in ("leave", "quit") else 4
+    before = tokens[noun.first - 1].low if noun.first else ""
+    if noun.role == "object" and verb.lemma in MOVES and before in INTO and not is_negated(tokens, noun.verb):
+        return 4  # "rode up the mountain"
+    if noun.role == "object" and verb.lemma in ("see", "find", "perceive") and noun.determiner == "a":
+        return 2
+    if noun.role == "subject" and noun.lemma not in PERCHES:
+        if verb.lemma in SHOWN and noun.lemma not in ("air", "sky"):
+            return 2
+        definite = noun.determiner == "the" and not noun.plural and noun.lemma in LAND - SURFACE
+        return int(definite and not is_negated(tokens, noun.verb))
+    return 0
+
+
+def _oblique(tokens: Sequence[Token], noun: Noun) -> int:
+    verb = tokens[noun.verb] if 0 <= noun.verb < len(tokens) else None
+    moving = verb is not None and verb.lemma in MOVES
+    preposition = noun.preposition
+    token = tokens[noun.head]
+    owner = tokens[tokens[token.head].head]
+    chain = _prepositions(tokens, token)
+    if preposition in ("from", "of") or "from" in chain:
+        return _from_or_of(tokens, noun, chain, moving)
+    if any(tokens[c].low in ("you", "one") and tokens[c].dep == "nsubj" for c in (verb.children if verb else ())):
+        return 0
+    if owner.pos in ("NOUN", "PROPN", "PRON"):
+        return _beside_noun(tokens, noun, owner, verb)
+    looking = verb is not None and verb.lemma in words("verb.look") | {"point", "look"}
+    if looking and preposition in ("at", "on", "upon", "over", "to", "across", "through", "into", "up", "down"):
+        return 0
+    if verb is not None and is_negated(tokens, verb.index):
+        return 0
+    if preposition == "to" and verb is not None and verb.lemma == "be":
+        named = {tokens[c].lemma for c in verb.children if tokens[c].dep == "nsubj"}
+        return 4 if named & STROLLS else 0  # "their next walk was to the house"
+    if preposition == "to" and not _is_goal(noun, verb):
+        return 0
+    if preposition == "to":
+        return 4 if moving and owner.pos in ("VERB", "AUX", "ADV", "ADP") else 0
+    if preposition == "for":
+        bound = verb is not None and verb.lemma in BOUND_FOR and noun.animacy == "place"
+        return 4 if bound and (noun.determiner or noun.kind == "name") else 0  # not yet at "home"
+    if preposition not in AT or (preposition == "at" and noun.determiner == "" and noun.lemma == "bay"):
+        return 0
+    surface = noun.lemma in SURFACE and not noun.plural and noun.kind != "name" and preposition != "at"
+    if noun.lemma == "air" and moving and verb is not None:
+        surface = any(tokens[c].dep == "dobj" for c in verb.children)  # "rose in the air", not "threw it in the air"
+    weak = surface or noun.lemma in PERCHES
+    if noun.lemma in LOOSE and (noun.determiner == "" or preposition in ("on", "upon")):
+        weak = True
+    known = noun.animacy == "place" or noun.lemma in PARTS
+    if weak or (not known and not moving):
+        return 1
+    return 4 if moving or preposition in ("into", "through") else 3
+
+
+def _is_goal(noun: Noun, verb: Token | None) -> bool:
+    """Whether a noun after "to" is a place to go to: not "turned to stone", nor somebody to whom a thing is sent."""
+    if noun.kind == "name":
+        sent = verb is not None and verb.lemma in ("send", "bring", "take", "carry", "throw", "drag", "turn", "follow")
+        return not sent or bool({word.lower() for word in noun.name} & (words("place.name") | LAND))
+    return noun.determiner != "" or noun.plural or noun.lemma in LAND - {"earth", "ground", "mud"}
+
+
+def _is_habit(tokens: Sequence[Token], verb: Token) -> bool:
+    """Whether something is done again and again: "always", "every summer", "once a year"."""
+    kids = [tokens[c] for c in verb.children if tokens[c].dep in ("advmod", "npadvmod", "prep")]
+    kids += [tokens[c] for k in kids for c in k.children]
+    return bool({k.low for k in kids} & HABIT) or any(
+        k.lemma in ("year", "week", "month") and any(tokens[c].low == "a" for c in k.children)
+        and any(o.low in ("once", "twice", "times") for o in kids) for k in kids
+    )  # fmt: skip
+
+
+def _prepositions(tokens: Sequence[Token], token: Token) -> set[str]:
+    """The prepositions above a noun: "from behind the house" has two; no verb stands between."""
+    found, at = set(), token.head
+    for _ in range(3):
+        above = tokens[at]
+        if above.pos in ("VERB", "AUX"):
+            break
+        found.add(above.low)
+        if above.head == at:
+            break
+        at = above.head
+    return found
+
+
+def _from_or_of(tokens: Sequence[Token], noun: Noun, chain: set[str], moving: bool) -> int:
+    token = tokens[noun.head]
+    if noun.preposition == "of":
+        owner = tokens[tokens[token.head].head]
+        if "out" in chain:
+            return 1
+        if owner.dep in ("dobj", "pobj") and noun.verb >= 0 and not is_negated(tokens, noun.verb):
+            return _of_thing(tokens, noun, owner)
+        room = noun.lemma in words("indoor") and noun.determiner == "the" and not noun.plural
+        people = words("person", "animal", "group", "body", "title")
+        return int(owner.dep == "nsubj" and room and owner.lemma not in people)  # "the walls of the room"
+    away = "away" in {t.low for t in tokens[max(0, token.head - 2) : token.head]}
+    if moving or away:
+        return -1
+    verb = tokens[noun.verb]
+    posed = noun.verb >= 0 and verb.lemma in words("verb.look") | {"look", "peep", "shout", "call", "hang"}
+    return int(posed and verb.dep not in ("acl", "relcl") and not noun.plural)  # "looking down from the top of a tree"
+
+
+def _of_thing(tokens: Sequence[Token], noun: Noun, owner: Token) -> int:
+    """ "were lost in the leafage of the garden", "approached the tail of the street"."""
+    if noun.animacy != "place" or noun.determiner not in ("the", "poss") or noun.plural:
+        return 0
+    verb, preposition = tokens[noun.verb], tokens[owner.head]
+    if owner.dep == "dobj":
+        return 3 if verb.lemma in ARRIVE - {"leave", "quit"} else 0
+    if preposition.low not in AT | {"to"} or tokens[preposition.head].index != verb.index or owner.lemma in PARTS:
+        return 0
+    if owner.lemma in words("person", "animal", "group", "body"):
+        return 0
+    return 3 if verb.lemma in MOVES else 1
+
+
+def _beside_noun(tokens: Sequence[Token], noun: Noun, owner: Token, verb: Token | None) -> int:
+    preposition = noun.preposition
+    if owner.lemma in words("time.unit") and owner.dep in ("attr", "npadvmod", "dobj"):
+        return 3 if preposition in AT else 0  # "they were two days on the road"
+    if preposition == "to" and owner.lemma in STROLLS:
+        return 4 if verb is not None and verb.lemma in MOVES else 1  # "came, after a long walk, to the town"
+    if preposition == "to" and owner.dep == "dobj" and verb is not None and verb.lemma in MOVES:
+        return (
+            4 if noun.animacy == "place" and not is_negated(tokens, verb.index) else 0
+        )  # "took the boat to the island"
+    inside = ("nsubj", "dobj", "ROOT", "nsubjpass", "attr", "pobj", "conj", "appos")
+    main = verb is not None and verb.dep in ("ROOT", "conj") and not any(tokens[c].low == "had" for c in verb.children)
+    if main and owner.dep in ("dobj", "pobj") and preposition in ("in", "on", "at") and noun.determiner in ("the", "a"):
+        return 2 if noun.animacy == "place" or noun.lemma in PARTS else 1  # "finds a flower in the street"
+    return 1 if owner.dep in inside and preposition in AT else 0

@@ -1,0 +1,78 @@
+"""Proves what moves a story's scene and what does not: going and being there does, what is told in passing does not."""
+
+from __future__ import annotations
+
+import pytest
+
+from diffilm_core.story.reading import read
+
+
+def places(text: str) -> list[str]:
+    return [s.place for s in read(text).sentences]
+
+
+@pytest.mark.parametrize(
+    "passing",
+    [
+        "Sailors walk in the garden at that hour.",  # always so, in a story told of the past
+        "He had met a friend at the hotel the night before.",  # before now
+        "He thought of a lady known at the farm.",  # told of somebody
+        "He drove to the city once a year.",  # a habit
+        "He was turned to stone.",
+        "He took a chair by the window.",  # within the scene
+        "He kicked his heels high in the air.",
+        "He sent a letter to Hobson.",
+        "Pity sprang up in him beside the impulse of joy.",
+    ],
+)
+def test_a_place_in_passing_moves_no_scene(passing: str) -> None:
+    assert places(f"Tom ran into the kitchen and sat down and was glad. {passing}")[-1] == "kitchen"
+
+
+@pytest.mark.parametrize(
+    ("moving", "place"),
+    [
+        ("He climbed the ladder to the deck.", "deck"),
+        ("They vanished, and he went after a long walk to the village.", "village"),
+        ("The next walk was to the castle.", "castle"),
+        ("He came back over the fields and sat down in the garden.", "garden"),
+        ("The birds rose in the air.", "air"),
+        ("They started up the path.", "path"),
+    ],
+)
+def test_going_and_being_there_moves_it(moving: str, place: str) -> None:
+    assert places(f"Tom ran into the kitchen and sat down and was glad. {moving}")[-1] == place
+
+
+@pytest.mark.parametrize(
+    ("first", "place"),
+    [
+        ("The cold of the room made his head ache.", "room"),
+        ("Tom was lost in the leaves of the garden.", "garden"),
+        ("Looking down from the top of a tall tree, Tom held his breath.", "tree"),
+        ("Many had talked with Tom in that room.", "room"),
+        ("The sea rolled on.", "sea"),
+        ("Tom slept, and a farm was told of.", ""),
+    ],
+)
+def test_little_is_enough_where_no_place_is_known(first: str, place: str) -> None:
+    assert place in places(first)[0] and bool(places(first)[0]) == bool(place)
+
+
+def test_a_spot_gives_way_to_a_place() -> None:
+    assert places("Tom came to the door. He stood in a corner of the room.")[-1] == "corner of the room"
+    assert places("Tom leaned on the table. Then he saw a hut.") == ["table", "hut"]
+
+
+@pytest.mark.parametrize(
+    ("sentence", "time"),
+    [
+        ("It drew near the close of day.", "close of day"),
+        ("Three days afterwards Tom came back.", "days afterwards"),
+        ("In the course of the morning Tom came back.", "morning"),
+        ("The garden was greener than ever in the early morning.", "early morning"),
+        ("It was like the fear of a man who slept all day and woke at night.", ""),
+    ],
+)
+def test_times(sentence: str, time: str) -> None:
+    assert read(sentence).sentences[0].time == time
