@@ -240,7 +240,8 @@ class Registry:
         if one and other and one != other:
             return False
         if noun.title == "mrs" and not entity.title and len(name) == 1 and name[0] in entity.family:
-            return name in entity.names or self._only(entity, name[0])
+            first = any(len(known) == 1 for known in entity.names)  # "Emma" is not Mrs Hale too
+            return name in entity.names or (not first and self._only(entity, name[0]))
         for known in entity.names:
             if known == name or (known == (noun.title,) and not entity.called):
                 return True  # "the Count" is Count Gregory

@@ -7,7 +7,6 @@ arguments of one verb the same; gender is learned from titles, names, kin and ea
 from __future__ import annotations
 
 import dataclasses
-from collections import Counter
 from collections.abc import Sequence
 
 from .binding import Binding
@@ -20,6 +19,7 @@ from .parse import Token
 from .ranking import Context, choose, is_he_or_she
 from .salience import FADING, remember, salience, weight_of
 from .speakers import Talk
+from .votes import Named, gender_votes
 
 REFLEXIVE = these("himself herself itself themselves")
 BOUND = 1.3  # times as salient: the subject of the clause above
@@ -33,10 +33,11 @@ COLLECTIVE = these("crew party company family band group troop gang team couple 
 
 
 class Resolver:
-    """Reads paragraph after paragraph; every noun is given its entities."""
+    """Reads paragraph after paragraph; every noun is given its entities. paragraphs: the nouns of all."""
 
-    def __init__(self, votes: dict[str, Counter[str]]) -> None:
-        self.registry = Registry(votes)
+    def __init__(self, paragraphs: Sequence[Sequence[Noun]]) -> None:
+        self.registry = Registry(gender_votes(paragraphs))
+        self.named = Named(paragraphs)
         self.clock = 0.0
         self.narrator: Entity | None = None
         self.us: Entity | None = None
@@ -261,7 +262,7 @@ class Resolver:
         turn: tuple[Entity | None, Entity | None] = (None, None)
         if noun.quote < 0 and self.talk.turns and self.clock - self.talk.since < 1 and self.binding.reports(noun):
             turn = self.talk.turns[-1]
-        return Context(self.clock, binder, bound, turn)
+        return Context(self.clock, self.named, binder, bound, turn)
 
     def _fulfil(self, entity: Entity, noun: Noun) -> None:
         """Pronouns that came before the name that they mean: "As he rode, the king sang"."""

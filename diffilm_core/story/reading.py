@@ -23,7 +23,6 @@ from .read import check_text
 from .sentences import Sentence, sentences
 from .setting import Setting
 from .storyboard import CastMember
-from .votes import gender_votes
 
 BLANK = re.compile(r"\n\s*\n")
 KNOWN = words("name", "person", "animal")
@@ -127,7 +126,7 @@ def read(text: str) -> Reading:
         names.learn(paragraph.tokens, text)
     for paragraph in paragraphs:
         paragraph.nouns = nouns(paragraph.tokens, text, names)
-    resolver = Resolver(gender_votes([paragraph.nouns for paragraph in paragraphs]))
+    resolver = Resolver([paragraph.nouns for paragraph in paragraphs])
     reached = -1
     for paragraph in paragraphs:
         number = paragraph.tokens[0].sentence

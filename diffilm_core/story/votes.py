@@ -1,11 +1,12 @@
-"""What pronouns a story follows its names with, before anybody is resolved."""
+"""What names and descriptions tell before anybody is resolved: the pronouns that follow them, where they stand."""
 
 from __future__ import annotations
 
-from collections import Counter
+from bisect import bisect_left, bisect_right
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 
-from .cast import key_of
+from .cast import Entity, key_of
 from .entities import Noun
 
 
@@ -31,3 +32,40 @@ def gender_votes(paragraphs: Sequence[Sequence[Noun]]) -> dict[str, Counter[str]
                     continue
                 votes.setdefault(key_of(last), Counter())[noun.gender] += 1
     return votes
+
+
+class Named:
+    """In which sentences each name and each description stands."""
+
+    def __init__(self, paragraphs: Sequence[Sequence[Noun]]) -> None:
+        self.names: defaultdict[str, list[int]] = defaultdict(list)
+        self.described: defaultdict[str, list[int]] = defaultdict(list)
+        for nouns in paragraphs:
+            for noun in nouns:
+                if noun.animacy not in ("person", "animal", "group", ""):
+                    continue
+                if noun.kind == "name":
+                    for word in noun.name:
+                        self.names[word.lower()].append(noun.sentence)
+                elif noun.kind == "description" and noun.determiner != "a":
+                    self.described[noun.lemma].append(noun.sentence)
+        for sentences in (*self.names.values(), *self.described.values()):
+            sentences.sort()
+
+    def of(self, entity: Entity) -> Sequence[int]:
+        """The sentences that name it by its most frequent word, or describe it."""
+        if entity.names:
+            words = sorted({word for name in entity.names for word in name})
+            return max((self.names.get(word, ()) for word in words), key=len)
+        return self.described.get(entity.lemma, ())
+
+    def count(self, entity: Entity, first: int, last: int) -> int:
+        """How often it is named in these sentences, both included."""
+        sentences = self.of(entity)
+        return bisect_right(sentences, last) - bisect_left(sentences, first)
+
+    def until(self, entity: Entity, sentence: int) -> float:
+        """How many sentences pass until it is named again, infinity where it never is."""
+        sentences = self.of(entity)
+        at = bisect_right(sentences, sentence)
+        return sentences[at] - sentence if at < len(sentences) else float("inf")

@@ -20,6 +20,8 @@ CASES = [
     ("a widow and her name", "Now the widow Hale was kind. She laughed. Mrs Hale sang.", {"the widow Hale"}),
     ("a name that is told of her", "There lived a woman of the name of Hale. Mrs. Hale laughed.", {"Hale"}),
     ("a title before a first name", "Rachel Hale sat down. Tom smiled. Then Mrs Rachel wept.", {"Rachel Hale", "Tom"}),
+    ("who is called by her first name", "Tom Hale met Emma Hale. Emma sang. Mrs Hale wept.",
+     {"Tom Hale", "Emma Hale", "Mrs Hale"}),
     ("a wife and her first name", "Tom Hale sat down. Emma Hale sang. Mrs Hale wept.", {"Tom Hale", "Emma Hale"}),
     ("one of a couple by his name", "Mr Hale sat down. Mrs Hale sang. Then Peter Hale wept.", {"Mr Hale", "Mrs Hale"}),
     ("who is called like a place", "Then came Mr. Temple. The next day Temple sat down and laughed.", {"Mr. Temple"}),
@@ -54,3 +56,12 @@ def test_whom_the_pronoun_means(text: str, words: str, who: set[str]) -> None:
     at = text.rindex(words)
     mentions = [m for s in reading(text).sentences for m in s.mentions if m.span[0] == at and m.kind == "pronoun"]
     assert {called.get(m.member, "") for m in mentions} == who
+
+
+@pytest.mark.parametrize("named", ["Ann", "Mary"])
+def test_she_is_rather_whom_the_story_goes_on_naming(named: str) -> None:
+    tail = " ".join(f"{named} {did}." for did in ("laughed", "ran home", "sang", "slept"))
+    text = f"Ann met Mary. She was glad. {tail}"
+    called = {member.id: member.name for member in reading(text).cast}
+    at = text.index("She was")
+    assert [called[m.member] for s in reading(text).sentences for m in s.mentions if m.span[0] == at] == [named]
