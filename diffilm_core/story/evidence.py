@@ -45,6 +45,7 @@ STROLLS = these(
     "walk ride drive journey voyage march climb flight run trip visit return ramble stroll remove move step"
 )
 KNOWN_AT = words("verb.thought", "verb.speech") | these("know bear educate name call make build buy")
+BE = these("is are was were be been being am had has have")
 HABIT = these("every each always often usually seldom generally commonly nightly")
 SHOWN = these("be stand lie look grow stretch")
 LAND = words("outdoor") | words("indoor")
@@ -56,13 +57,17 @@ def evidence(tokens: Sequence[Token], noun: Noun) -> int:
     if strength <= 0 or noun.verb < 0:
         return strength
     verb = tokens[noun.verb]
-    goes, stays = verb.lemma in MOVES | ARRIVE, verb.lemma in POSTURE
+    kids = {tokens[c].low for c in verb.children}
+    goes, stays = verb.lemma in MOVES | ARRIVE, verb.lemma in POSTURE | {"be"}
+    if verb.tag == "VBN" and verb.lemma in KNOWN_AT and not kids & BE:
+        return 0  # "a lady known at the farm"
     if _is_habit(tokens, verb):
         return 1
     if _told_before(tokens, verb.index):
         return min(strength, 3) if goes or stays else int(tokens[noun.first].low == "that")  # "had met in that room"
-    if verb.dep == "relcl" or (verb.dep == "acl" and verb.tag == "VBN" and tokens[verb.head].dep != "ROOT"):
-        return int(verb.lemma not in KNOWN_AT and (strength > 1 or stays))  # not "a lady known at the farm"
+    relative = verb.dep == "relcl" and "when" not in kids  # the parser hangs "when he came" on a name before it
+    if relative or (verb.dep == "acl" and verb.tag == "VBN" and tokens[verb.head].dep != "ROOT"):
+        return int(strength > 1 or stays)
     if verb.dep == "acl" and not goes:
         return min(strength, 2) if strength > 1 or stays else 0  # "a deer grazing in the meadow"
     return strength

@@ -38,6 +38,7 @@ def test_a_place_in_passing_moves_no_scene(passing: str) -> None:
         ("He came back over the fields and sat down in the garden.", "garden"),
         ("The birds rose in the air.", "air"),
         ("They started up the path.", "path"),
+        ("“Come,” said Bo, when Helen arrived at their little hut, “sit down.”", "little hut"),
     ],
 )
 def test_going_and_being_there_moves_it(moving: str, place: str) -> None:
