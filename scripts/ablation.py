@@ -236,10 +236,10 @@ def plot(ways: dict[str, Any], others: dict[str, list[float]], path: Path) -> No
         reach = torch.stack([values[:, 0] - values[:, 1], values[:, 2] - values[:, 0]])
         axis.barh(names, values[:, 0], xerr=reach, color="#5b8db8", ecolor="#333333", capsize=3)
         axis.set_title(title)
-        axis.invert_yaxis()
+    left.invert_yaxis()  # the axis is shared
     for (name, value), line in zip(others.items(), ("--", ":"), strict=True):
         left.axvline(value[0], color="#c0504d", linestyle=line, label=name)
-    left.legend(fontsize=8, loc="lower right")
+    figure.legend(fontsize=8, loc="outside lower left", ncols=2)
     figure.savefig(path, dpi=110)
 
 
