@@ -169,6 +169,8 @@ def main() -> None:
         handlers=[logging.StreamHandler(), logging.FileHandler(args.out / "log.txt")],
     )
     try:
+        if args.more and not args.start:
+            raise DiffilmError("--more: expected --start MODEL, whose image UNet is trained on")
         if args.start and not (args.out / "start.safetensors").is_file():
             unpack(args.start, args.out, args.more)
         config = with_settings(read_config(args.config), args.set, args.minutes)

@@ -239,9 +239,8 @@ def _beside_noun(tokens: Sequence[Token], noun: Noun, owner: Token, verb: Token 
     if preposition == "to" and owner.lemma in STROLLS:
         return 4 if verb is not None and verb.lemma in MOVES else 1  # "came, after a long walk, to the town"
     if preposition == "to" and owner.dep == "dobj" and verb is not None and verb.lemma in MOVES:
-        return (
-            4 if noun.animacy == "place" and not is_negated(tokens, verb.index) else 0
-        )  # "took the boat to the island"
+        there = noun.animacy == "place" and not is_negated(tokens, verb.index)
+        return 4 if there else 0  # "took the boat to the island"
     inside = ("nsubj", "dobj", "ROOT", "nsubjpass", "attr", "pobj", "conj", "appos")
     main = verb is not None and verb.dep in ("ROOT", "conj") and not any(tokens[c].low == "had" for c in verb.children)
     if main and owner.dep in ("dobj", "pobj") and preposition in ("in", "on", "at") and noun.determiner in ("the", "a"):

@@ -37,11 +37,9 @@ class Names:
             if token.dep in SUBJECTS and tokens[token.head].lemma in words("verb.act"):
                 self.acting[low] += 1
             before = tokens[at - 1].low if at else ""
-            if before == "." and at > 1:
-                before = tokens[at - 2].low
-            if before in OF_PERSONS:
+            title = tokens[at - 2].low if before == "." and at > 1 else before
+            if title.rstrip(".") in OF_PERSONS:
                 self.titled.add(low)
-            before = tokens[at - 1].low if at else ""
             above = tokens[token.head]
             if token.dep == "dobj" and above.lemma in ("approach", "reach", "enter", "visit", "leave", "quit"):
                 self.after_in[low] += 1

@@ -21,6 +21,7 @@ def places(text: str) -> list[str]:
         "He was turned to stone.",
         "He took a chair by the window.",  # within the scene
         "He kicked his heels high in the air.",
+        "He turned his nose up in the air.",
         "He sent a letter to Hobson.",
         "Pity sprang up in him beside the impulse of joy.",
     ],
@@ -62,6 +63,7 @@ def test_little_is_enough_where_no_place_is_known(first: str, place: str) -> Non
 
 def test_a_spot_gives_way_to_a_place() -> None:
     assert places("Tom came to the door. He stood in a corner of the room.")[-1] == "corner of the room"
+    assert places("Tom came to the door. The cold of the room made his head ache.")[-1] == "room"
     assert places("Tom leaned on the table. Then he saw a hut.") == ["table", "hut"]
 
 
