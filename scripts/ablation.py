@@ -103,7 +103,7 @@ def train(
 def loss_of(
     way: Way, model: VideoModel, unet: UNet, pool: tuple[Tensor, Tensor], batch: int
 ) -> Callable[[int], Tensor]:
-    """The loss of stage `video`: v of noisy clips under the empty prompt."""
+    """The loss of stage `video` under the empty prompt alone: v of noisy clips."""
     objective = Objective(model.schedule, model.prediction)
     latents, rates = pool
     nothing = model.text.encode([""]).detach()
@@ -272,7 +272,7 @@ def main() -> None:
 
     kept = args.work / f"clips-{args.clips}.safetensors"
     if not kept.is_file():
-        latents, rates = latent_clips(world, model.vae, args.clips)
+        latents, rates, _ = latent_clips(world, model.vae, args.clips)
         save_file({"latents": latents, "rates": rates}, kept)
     pool = load_file(kept)["latents"], load_file(kept)["rates"]
     folder = {name: args.work / "".join(c if c.isalnum() else "-" for c in name) for name in WAYS}

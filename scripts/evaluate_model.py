@@ -64,7 +64,7 @@ def film(
     frames: int = 0, fps: Tensor | None = None, middle: bool = False,
 ) -> Tensor:  # fmt: skip
     """uint8 clips `(n, t, 3, h, w)`, one a prompt, each from its own seed; `frames`, 0, and `fps` `(n,)`, None: the
-    model's. middle: only the middle frame of each, t = 1."""
+    model's; 1 frame is the image model's. middle: only the middle frame of each, t = 1."""
     d, batch = model.defaults, sampling.batch
     half = torch.autocast(model.device.type, torch.bfloat16, enabled=sampling.precision == "bf16")
     high, wide = d.height // model.vae.downscale, d.width // model.vae.downscale
@@ -77,6 +77,8 @@ def film(
         rate = torch.full((len(some),), d.fps) if fps is None else fps[at : at + batch]
         cond = {"context": context[:-1], "fps": rate}
         uncond = {"context": context[-1:].expand(len(some), -1, -1), "fps": rate}
+        if frames == 1:  # the image model: its layers over time never saw one frame alone
+            cond, uncond = cond | {"enable_time": False}, uncond | {"enable_time": False}
         denoiser = Denoiser(model.unet, model.schedule, model.prediction)
         guided = Guidance(denoiser, cond, uncond, sampling.cfg or d.cfg)
         noise = torch.cat([initial_noise((1, *cells), seed) for seed in seeds[at : at + batch]])

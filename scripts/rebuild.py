@@ -31,7 +31,7 @@ ROOT = Path(__file__).resolve().parents[1]
 SETTINGS = {
     "data.pictures": 512, "data.stills": 512, "data.clips": 32, "data.variants": 1,
     "stages.autoencoder.batch": 8, "stages.contrast.batch": 32, "stages.image.batch": 8, "stages.video.batch": 1,
-    "stages.probe.batch": 16,
+    "stages.probe.batch": 16, "stages.naming.batch": 16,
 }  # fmt: skip
 """Of the model's configuration, in a short run."""
 
@@ -63,7 +63,7 @@ def steps(out: Path, cache: Path, short: bool) -> Iterator[Step]:
     yield Step(out / "held_out.txt", script("check_held_out.py", "--store", store))
     less = [f"--set={key}={value}" for key, value in SETTINGS.items()] if short else []
     clock = [f"--minutes={name}={0.25 if short else m}" for name, m in (
-        ("autoencoder", 6), ("contrast", 2), ("probe", 2), ("image", 20), ("video", 20))]  # fmt: skip
+        ("autoencoder", 6), ("contrast", 2), ("probe", 2), ("image", 20), ("naming", 2), ("video", 20))]  # fmt: skip
     where = [f'--set=data.bank="{bank}"']
     yield Step(
         model / "diffilm" / "video.safetensors",

@@ -9,7 +9,7 @@ it takes about half an hour; on two cores use fewer pictures and smaller batches
     python scripts/train_model.py configs/shipped.toml -o .runs/cpu --set data.stills=20000 --set stages.image.batch=64
 
 With --start a finished model's autoencoder, text encoder and image UNet are taken as they are, and its temporal layers
-are trained on; with --more, its image UNet and text encoder too, before them.
+are trained on, after stage `naming`; with --more, its image UNet and text encoder too, before them.
 """
 
 from __future__ import annotations
@@ -113,6 +113,9 @@ def train(config: TrainConfig, out: Path, device: torch.device, only: list[str])
         stage("contrast", lambda: stages.contrast(world, config, out), lambda: text_model(world.text_config).to(device))
     if wanted("probe"):
         stage("probe", lambda: stages.probe(world, config, out), lambda: Probe(*world.classes).to(device))
+    if wanted("naming") or wanted("video"):
+        named = lambda: stages.probe(world, config, out, "naming")  # noqa: E731
+        stage("naming", named, lambda: Probe(*world.classes).to(device))
     world.drop_pictures()
     if not wanted("image"):
         return None
@@ -134,7 +137,7 @@ def train(config: TrainConfig, out: Path, device: torch.device, only: list[str])
     start = load_file(out / "start.safetensors") if (out / "start.safetensors").is_file() else None
     stage(
         "video",
-        lambda: stages.video(world, config, out, vae, text, unet, start),
+        lambda: stages.video(world, config, out, vae, text, unet, made["naming"], start),
         lambda: UNet(config.unet.with_time()).to(device),
     )
     model = ModelConfig(

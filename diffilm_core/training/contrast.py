@@ -16,12 +16,13 @@ from ..text.clip import load_tokenizer
 class PictureTower(nn.Module):
     """Small convolutional network: pictures `(b, 3, h, w)` in [-1, 1] to `(b, d)`. Only used in training."""
 
-    def __init__(self, dim: int, widths: tuple[int, ...] = (48, 96, 160, 256)) -> None:
+    def __init__(self, dim: int, widths: tuple[int, ...] = (48, 96, 160, 256), last_stride: int = 2) -> None:
         super().__init__()
         layers: list[nn.Module] = []
         cin = 3
         for width in widths:
-            layers += [nn.Conv2d(cin, width, 3, stride=2, padding=1), nn.GroupNorm(16, width), nn.SiLU()]
+            stride = last_stride if width == widths[-1] else 2
+            layers += [nn.Conv2d(cin, width, 3, stride=stride, padding=1), nn.GroupNorm(16, width), nn.SiLU()]
             layers += [nn.Conv2d(width, width, 3, padding=1), nn.GroupNorm(16, width), nn.SiLU()]
             cin = width
         self.net = nn.Sequential(*layers)

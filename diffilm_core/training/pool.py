@@ -94,7 +94,7 @@ class World:
         for at in range(0, count, size):
             rate = torch.rand(min(size, count - at), generator=torch.Generator().manual_seed(seed + at))
             fps = self.data.min_fps + rate * (self.data.max_fps - self.data.min_fps)
-            scenes = sample_scenes(len(fps), seed=seed + at, split="train", clips=True)
+            scenes = sample_scenes(len(fps), seed=seed + at, split="train", clips=True, pairs=self.data.pairs)
             yield self.renderer.render_clips(scenes, frames=frames, fps=fps), fps.to(self.device)
 
     def pictures(self) -> Pictures:
@@ -154,12 +154,14 @@ def latent_stills(world: World, vae: AutoencoderKL, count: int) -> tuple[Tensor,
     return torch.cat(latents), torch.cat(tokens)
 
 
-def latent_clips(world: World, vae: AutoencoderKL, count: int) -> tuple[Tensor, Tensor]:
-    """Scaled latents `(n, t, z, h, w)` bf16 of clips, and their frame rates `(n,)`. No captions are made."""
+def latent_clips(world: World, vae: AutoencoderKL, count: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Scaled latents `(n, t, z, h, w)` bf16 of clips, their frame rates `(n,)` and their middle frames, uint8
+    `(n, 3, h, w)`. No captions are made."""
     log.info("rendering and encoding %d clips", count)
-    frames, latents, rates = world.data.frames, [], []
+    frames, latents, rates, middles = world.data.frames, [], [], []
     for clip, fps in world.clips(count, frames, world.data.seed + 20_000_000):
         flat = _encode(vae, rearrange(clip, "b c t h w -> (b t) c h w"))
         latents.append(rearrange(flat, "(b t) c h w -> b t c h w", t=frames))
         rates.append(fps)
-    return torch.cat(latents), torch.cat(rates)
+        middles.append(clip[:, :, frames // 2])
+    return torch.cat(latents), torch.cat(rates), torch.cat(middles)

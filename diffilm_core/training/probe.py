@@ -7,20 +7,28 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .contrast import PictureTower
+from .scenes import plain_words
+
+FIRST, SECOND = 0.25, 0.4
+"""How sure the probe must be of a subject, and of a second one as a share of that, to name it."""
 
 
 class Probe(nn.Module):
-    """Pictures `(b, 3, 128, 128)` in [-1, 1] to logits of objects `(b, n)` and places `(b, m)`; halved first."""
+    """Pictures `(b, 3, 128, 128)` in [-1, 1] to logits of objects `(b, n)` and places `(b, m)`; halved first.
+
+    Each of 4 x 4 parts of the picture says which object it sees, and the surest of them counts (a log-sum-exp), so that
+    a second object does not take from the first.
+    """
 
     def __init__(self, objects: int, places: int) -> None:
         super().__init__()
         widths = (48, 96, 192, 256, 320)
-        self.tower = PictureTower(1, widths)
+        self.tower = PictureTower(1, widths, last_stride=1)
         self.objects, self.places = nn.Linear(widths[-1], objects), nn.Linear(widths[-1], places)
 
     def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
-        features = self.tower.features(F.avg_pool2d(pixels, 2))
-        return self.objects(features), self.places(features)
+        parts = self.tower.net(F.avg_pool2d(pixels, 2)).flatten(2).transpose(1, 2)
+        return self.objects(parts).float().logsumexp(1), self.places(parts.mean(1))
 
 
 def worsen(pixels: Tensor) -> Tensor:
@@ -41,6 +49,18 @@ def probe_loss(model: Probe, pixels: Tensor, objects: Tensor, places: Tensor) ->
     return F.cross_entropy(found.float(), named / named.sum(1, keepdim=True), label_smoothing=0.05) + F.cross_entropy(
         where.float(), places, label_smoothing=0.05
     )
+
+
+@torch.no_grad()
+def seen(model: Probe, pixels: Tensor) -> list[str]:
+    """What the probe sees in pictures, uint8 `(n, 3, h, w)`, in plain words: one subject or two where both are as good
+    as sure, and the place; "" where it is sure of none."""
+    device = next(model.parameters()).device
+    found, where = zip(*(model(piece.to(device).float() / 127.5 - 1) for piece in pixels.split(64)), strict=True)
+    sure, best = torch.cat(found).softmax(1).topk(2)
+    best[sure[:, 1] < SECOND * sure[:, 0], 1] = -1
+    words = plain_words(best.cpu(), torch.cat(where).argmax(1).cpu())
+    return [word if p > FIRST else "" for word, p in zip(words, sure[:, 0].tolist(), strict=True)]
 
 
 @torch.no_grad()

@@ -149,12 +149,17 @@ def heldout_prompts(n: int = 200) -> list[tuple[str, int, int]]:
     return out
 
 
+def plain_words(objects: Tensor, places: Tensor) -> list[str]:
+    """Such as "a fox and an owl in the snow": objects `(n, 2)`, the second -1 where there is none, places `(n,)`."""
+    named = [[with_article(OBJECTS[o].noun, OBJECTS[o].some[0]) for o in pair if o >= 0] for pair in objects.tolist()]
+    words = [PLACES[place].where[0] for place in places.tolist()]
+    return [f"{' and '.join(some)} {where}" for some, where in zip(named, words, strict=True)]
+
+
 def heldout_duos(n: int = 200) -> tuple[list[str], SceneBatch]:
     """n fixed plain captions of two subjects, the first in a place it was never composed with, and the scenes."""
     scenes = sample_scenes(n, seed=_DUOS, split="heldout", subjects=2)
-    named = [[with_article(OBJECTS[o].noun, OBJECTS[o].some[0]) for o in pair] for pair in scenes.objects.tolist()]
-    words = [PLACES[place].where[0] for place in scenes.place.tolist()]
-    return [f"{a} and {b} {where}" for (a, b), where in zip(named, words, strict=True)], scenes
+    return plain_words(scenes.objects, scenes.place), scenes
 
 
 @lru_cache

@@ -1,7 +1,7 @@
-"""The stages of Diffilm's recipe: autoencoder, contrast (text), image, video, and the probe that judges it.
+"""The stages of Diffilm's recipe: autoencoder, contrast (text), image, naming, video, and the probe that judges it.
 
 Each takes a `World` (data and device) and what earlier stages made, and returns trained modules. Stage `video` trains
-the temporal layers alone, and its pool has no captions.
+the temporal layers alone, on clips without captions; their words are what the network of stage `naming` sees in them.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from .contrast import Contrast, text_model
 from .loop import Run
 from .objective import Objective
 from .pool import World, latent_clips, latent_stills
-from .probe import Probe, probe_loss
+from .probe import Probe, probe_loss, seen
 
 log = logging.getLogger(__name__)
 
@@ -106,12 +106,15 @@ def video(
     vae: AutoencoderKL,
     text: nn.Module,
     still: UNet,
+    named: Probe,
     start: dict[str, Tensor] | None = None,
 ) -> UNet:
     """Inflate the image UNet and train only its temporal layers, on clips without any text.
 
-    The context of every step is that of the empty prompt. start: temporal tensors to go on from instead of the
-    identity. Raises RuntimeError if a spatial parameter changed.
+    A clip's context is what `named`, which learned from pictures, sees in its middle frame, in plain words, and the
+    empty prompt at the rate of caption dropout: layers that learn under the empty prompt alone keep the text out
+    (docs/training-log.md, run 13). Make-A-Video (Singer et al. 2022, sec. 3.3) has a frame's CLIP embedding there.
+    start: temporal tensors to go on from instead of the identity. Raises RuntimeError if a spatial parameter changed.
     """
     stage = config.stages["video"]
     unet = UNet(config.unet.with_time()).to(world.device)
@@ -120,15 +123,16 @@ def video(
     for parameter in unet.temporal_parameters().values():
         parameter.requires_grad_(True)
     objective = Objective(NoiseSchedule.create(**config.schedule))
-    pool, fps = latent_clips(world, vae, config.data.clips)
-    with torch.no_grad():
-        nothing = text(input_ids=world.tokenize([""])).last_hidden_state
+    pool, fps, middles = latent_clips(world, vae, config.data.clips)
+    words, empty = world.tokenize(seen(named, middles)), world.tokenize([""])[0]
     network = compiled(unet, world.device)
 
     def step(index: int) -> Tensor:
         rows = torch.randint(len(pool), (stage.batch,), device=world.device)
         latents = rearrange(pool[rows].float(), "b t c h w -> b c t h w")
-        context = nothing.expand(stage.batch, -1, -1)
+        dropped = torch.rand(stage.batch, 1, device=world.device) < stage.caption_dropout
+        with torch.no_grad():
+            context = text(input_ids=torch.where(dropped, empty, words[rows])).last_hidden_state
         predict = lambda x, t: network(x, t, context, fps=fps[rows])  # noqa: E731
         noise, t = objective.draw(latents.shape, device=world.device)
         return objective.loss(predict, latents, noise, t)
@@ -141,14 +145,15 @@ def video(
     return unet.eval()
 
 
-def probe(world: World, config: TrainConfig, folder: Path) -> Probe:
-    """Train the small classifier of objects and places on real compositions alone."""
-    stage = config.stages["probe"]
+def probe(world: World, config: TrainConfig, folder: Path, name: str = "probe") -> Probe:
+    """Train the small classifier of objects and places on real compositions alone: the judge, or as "naming" another
+    one, that tells stage `video` what its clips show."""
+    stage = config.stages[name]
     model = Probe(*world.classes).to(world.device)
 
     def step(index: int) -> Tensor:
         pixels, objects, places = world.labelled(stage.batch)
         return probe_loss(model, pixels, objects, places)
 
-    Run("probe", {"probe": model}, stage, folder, world.device).train(step)
+    Run(name, {"probe": model}, stage, folder, world.device).train(step)
     return model.eval()

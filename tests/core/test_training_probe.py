@@ -1,4 +1,5 @@
-"""Proves that the judge of the shipped model counts what it says: the place, the object, both objects of two."""
+"""Proves that the judge of the shipped model counts what it says: the place, the object, both objects of two; and that
+what it sees is put into words."""
 
 from __future__ import annotations
 
@@ -6,8 +7,10 @@ import pytest
 import torch
 from torch import nn
 
-from diffilm_core.training.probe import judge, probe_loss
+from diffilm_core.training.places import PLACES
+from diffilm_core.training.probe import Probe, judge, probe_loss, seen
 from diffilm_core.training.scenes import heldout_duos, heldout_pairs
+from diffilm_core.training.vocabulary import OBJECTS
 
 
 class Said(nn.Module):
@@ -63,3 +66,29 @@ def test_the_loss_has_a_gradient(objects: list[list[int]]) -> None:
     probe = Said([[1.0, 2, 3]], [[1.0, 0]])
     probe_loss(probe, PIXELS[:1], torch.tensor(objects), torch.tensor([1])).backward()
     assert probe.objects.grad is not None and probe.objects.grad.abs().sum() > 0
+
+
+def test_what_is_seen_is_one_subject_two_or_none_and_the_place() -> None:
+    logits = [[9.0, *[0.0] * 9], [8.0, 0, 7.5, *[0.0] * 7], [0.0] * 10]
+    told = seen(Said(logits, [[0.0, 5], [5.0, 0], [5.0, 0]]), torch.zeros(3, 3, 8, 8, dtype=torch.uint8))
+    first, third = OBJECTS[0].noun, OBJECTS[2].noun
+    assert first in told[0] and " and " not in told[0] and told[0].endswith(PLACES[1].where[0])
+    assert first in told[1] and f" and {told[1].split(' and ')[1].split()[0]} {third}" in told[1]
+    assert told[1].endswith(PLACES[0].where[0]) and told[2] == ""
+
+
+def test_a_second_object_does_not_take_from_the_first() -> None:
+    probe = Probe(2, 1)
+    probe.tower.net = nn.Flatten(0, 0)
+    with torch.no_grad():
+        probe.objects.weight.zero_()
+        probe.objects.bias.zero_()
+        probe.objects.weight[0, 0] = probe.objects.weight[1, 1] = 1.0
+    alone = torch.zeros(1, 320, 8, 8)
+    alone[:, 0, :2] = 40.0
+    both = alone.clone()
+    both[:, 1, 6:] = 40.0
+    with torch.no_grad():
+        one, two = probe(alone)[0][0], probe(both)[0][0]
+    torch.testing.assert_close(one[0], two[0])
+    assert two[1] == two[0] and one[1] < one[0] - 30

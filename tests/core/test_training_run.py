@@ -19,7 +19,7 @@ from diffilm_core.training.emoji import SpriteBank
 from tests.sprites import disc_bank
 
 ROOT = Path(__file__).parents[2]
-STAGES = ("autoencoder", "contrast", "probe", "image", "video")
+STAGES = ("autoencoder", "contrast", "probe", "naming", "image", "video")
 SETTINGS = {
     "data.size": 64,
     "data.pictures": 48,

@@ -1,4 +1,5 @@
-"""Proves that stage `video` leaves every spatial parameter as it was, to the bit, and never asks for a caption."""
+"""Proves that stage `video` leaves every spatial parameter as it was, to the bit, and never asks for a caption: its
+words are what a probe sees in the clips."""
 
 from __future__ import annotations
 
@@ -14,22 +15,39 @@ from diffilm_core.models import UNet, is_temporal
 from diffilm_core.training import pool, stages
 from diffilm_core.training.config import StageConfig, read_config
 from diffilm_core.training.loop import Run
+from diffilm_core.training.scenes import plain_words
 
 CONFIG = read_config(Path(__file__).parents[2] / "configs" / "shipped.toml")
 SMALL = replace(
     CONFIG,
     unet=replace(CONFIG.unet, model_channels=16, channel_mult=(2, 2), transformer_depth=(1, 1), context_dim=32),
     data=replace(CONFIG.data, clips=8, frames=4),
-    stages={**CONFIG.stages, "video": StageConfig(steps=3, batch=2, lr=1e-2, warmup=1)},
+    stages={**CONFIG.stages, "video": StageConfig(steps=3, batch=4, lr=1e-2, warmup=1, caption_dropout=0.5)},
 )
 
 
-class SilentText(nn.Module):
-    """A text encoder that refuses all but the empty prompt's tokens."""
+class PlainText(nn.Module):
+    """A text encoder that keeps the token ids it was given."""
+
+    def __init__(self):
+        super().__init__()
+        self.read = []
 
     def forward(self, input_ids):
-        assert input_ids.unique().tolist() == [1, 2], "stage video read a caption"
+        self.read += input_ids[:, 1].tolist()
         return type("Output", (), {"last_hidden_state": torch.ones(*input_ids.shape, 32)})
+
+
+class Eyes(nn.Module):
+    """Sees the first object in the first place in every picture."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(1))
+
+    def forward(self, pixels):
+        sure = torch.tensor([[9.0, 0, 0]]).expand(len(pixels), -1)
+        return sure, sure[:, :2]
 
 
 class SilentWorld:
@@ -39,8 +57,9 @@ class SilentWorld:
     data = SMALL.data
 
     def tokenize(self, texts):
-        assert texts == [""], "stage video read a caption"
-        return torch.tensor([[1] + [2] * 31])
+        seen = plain_words(torch.tensor([[0, -1]]), torch.tensor([0]))
+        assert set(texts) <= {"", *seen}, "stage video read a caption"
+        return torch.tensor([[1, 3 if text else 2] + [2] * 30 for text in texts])
 
     def clips(self, count, frames, seed):
         generator = torch.Generator().manual_seed(seed)
@@ -64,7 +83,9 @@ def test_stage_video_trains_temporal_layers_alone_and_reads_no_caption(tmp_path,
     torch.manual_seed(0)
     still = UNet(SMALL.unet)
     before = {name: value.clone() for name, value in still.state_dict().items()}
-    trained = stages.video(SilentWorld(), SMALL, tmp_path, PlainVae(), SilentText(), still)
+    text = PlainText()
+    trained = stages.video(SilentWorld(), SMALL, tmp_path, PlainVae(), text, still, Eyes())
+    assert set(text.read) == {2, 3}, "the words that were seen, and the empty prompt at the rate of caption dropout"
     fresh = UNet(SMALL.unet.with_time()).state_dict()
     after = trained.state_dict()
     for name, value in before.items():
