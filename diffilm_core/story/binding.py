@@ -38,6 +38,8 @@ class Binding:
                 continue
             if other.joined is not None and noun.joined is None and other.joined is noun:
                 continue
+            if other.role == noun.role == "oblique" and not (self._of_verb(other) and self._of_verb(noun)):
+                continue
             out.update(other.entities)
             for entity in other.entities:
                 out.update(entity.members)
@@ -52,6 +54,10 @@ class Binding:
             if noun.preposition in AROUND and subject is not None and subject.determiner != "a":
                 out.difference_update(subject.entities)  # "she looked about her"
         return out
+
+    def _of_verb(self, noun: Noun) -> bool:
+        """Whether the phrase of a preposition hangs on the verb: not "afraid of Tom", "a picture of Tom"."""
+        return self.tokens[self.tokens[noun.head].head].head == noun.verb
 
     def itself(self, noun: Noun) -> Noun | None:
         """ "The fish themselves": the noun that stands before the pronoun."""

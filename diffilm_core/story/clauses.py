@@ -15,6 +15,7 @@ PERCEPTION = these(
     " get have happen chance cease stop finish prepare hasten run stand sit lie set proceed be leave bring catch use"
 )
 UNREAL = frozenset(("if", "unless", "whether", "lest"))
+TEMPORAL = frozenset(("when", "while", "until", "till", "before", "after"))
 TALK_OF = frozenset(("about", "of", "for", "concerning", "regarding", "with", "against", "on"))
 LIKENESS = frozenset(("like", "than", "unlike", "as", "without", "except", "but", "save", "besides", "despite"))
 NO_OTHER = frozenset(("ever", "before", "usual"))  # "brighter than ever": no comparison with anything
@@ -33,6 +34,11 @@ def is_negated(tokens: Sequence[Token], verb: int) -> bool:
         ):
             return True
     return False
+
+
+def _joints(tokens: Sequence[Token], verb: Token) -> set[str]:
+    """The small words that join a verb's clause to the one above."""
+    return {tokens[c].low for c in verb.children if tokens[c].dep in ("mark", "advmod")}
 
 
 def is_unreal(tokens: Sequence[Token], verb: int) -> bool:
@@ -62,6 +68,8 @@ def is_unreal(tokens: Sequence[Token], verb: int) -> bool:
                     and any(tokens[c].low in ("to", "that") for c in token.children)
                 ):
                     return True
+            elif token.dep == "advcl" and token.tag == "VBD" and _joints(tokens, token) & TEMPORAL:
+                return False  # "he was thinking of it, when the cook came": when something was, it was
             elif token.dep == "advcl" and any(tokens[c].low == "to" and tokens[c].dep == "aux" for c in token.children):
                 return True
         if token.head == at or token.dep in ("ROOT", "relcl"):

@@ -25,6 +25,7 @@ REFLEXIVE = these("himself herself itself themselves")
 BOUND = 1.3  # times as salient: the subject of the clause above
 RELATED = these("friend companion comrade partner fellow")
 HONOURS = these("majesty highness lordship ladyship honour honor excellency grace worship")
+PAIR = 0.6  # times as salient as the second of them: two whom nothing joined, for "they"
 WAITS = 3  # sentences, for a name that comes later
 HANDLED = these(
     "buy sell cut sew stitch mend fold pour gather pick wear spend count read write sign light open shut tie"
@@ -283,7 +284,7 @@ class Resolver:
         options: list[tuple[float, int, tuple[Entity, ...]]] = []
         handled = noun.role == "object" and noun.verb >= 0 and self.tokens[noun.verb].lemma in HANDLED
         for entity in self.registry.active:
-            if entity.plural and entity not in busy:
+            if entity.plural and entity not in busy and entity is not self.us:
                 score = (
                     salience(entity, noun, self.clock)
                     * (1.0 if entity.alive else 0.6)
@@ -292,7 +293,7 @@ class Resolver:
                 options.append((score, 0, (entity,)))
         for clock, members in self.sets:
             if not set(members) & busy:
-                options.append((1.2 * FADING ** (self.clock - clock), 1, members))
+                options.append((FADING ** (self.clock - clock), 1, members))
         people = [
             (salience(e, noun, self.clock), e)
             for e in self.registry.active
@@ -300,7 +301,7 @@ class Resolver:
         ]
         people = sorted((p for p in people if p[0] > 0.25), key=lambda p: (-p[0], p[1].order))[:3]
         if len(people) >= 2:
-            options.append((0.85 * people[1][0], 2, tuple(e for _, e in people[:2])))
+            options.append((PAIR * people[1][0], 2, tuple(e for _, e in people[:2])))
         if not options:
             return ()
         things = [option for option in options if not any(entity.alive for entity in option[2])]

@@ -36,6 +36,8 @@ MEANT = [
     ("David looked up the hill. Down the slope came a warrior. He laughed.", "He laughed", {"a warrior"}),
     ("Far off something shone. Tom saw that it was a most beautiful lady. She laughed.", "She laughed",
      {"a most beautiful lady"}),
+    ("Tom was afraid of Ben, very much afraid of him. He shouted.", "him.", {"Ben"}),
+    ("We sailed home. Two sailors sat on the deck. We laughed. They sang.", "They sang", {"Two sailors"}),
     ("Tom and Ann hid themselves. They laughed.", "They laughed", {"Tom", "Ann"}),
     ('Tom met Ben. "You must go," said Tom.\n\n"No," said the young man, and he laughed.', "he laughed", {"Ben"}),
     ("Tom bought shoes for Ann and Mary. He sold them.", "them.", {""}),
@@ -67,3 +69,10 @@ def test_she_is_rather_whom_the_story_goes_on_naming(named: str) -> None:
     called = {member.id: member.name for member in reading(text).cast}
     at = text.index("She was")
     assert [called[m.member] for s in reading(text).sentences for m in s.mentions if m.span[0] == at] == [named]
+
+
+def test_what_was_when_somebody_thought_is_seen() -> None:
+    story = reading(
+        "He was just thinking how lucky the mouse was, when suddenly the door opened, and in came the cook."
+    )
+    assert "the cook" in {member.name for member in story.cast}
