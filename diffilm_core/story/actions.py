@@ -62,7 +62,8 @@ def _is_head(tokens: Sequence[Token], token: Token) -> bool:
     finite = any(tokens[c].dep in ("nsubj", "nsubjpass", "expl") for c in token.children)
     if token.dep == "ROOT" or finite:
         return token.dep != "relcl"
-    return token.dep == "conj" and tokens[token.head].pos in VERBS and _is_head(tokens, tokens[token.head])
+    above = tokens[token.head]  # itself, where what it was joined to is in no sentence of the story
+    return token.dep == "conj" and above is not token and above.pos in VERBS and _is_head(tokens, above)
 
 
 def _inside(tokens: Sequence[Token], verb: Token, heads: Sequence[Token]) -> list[int]:
