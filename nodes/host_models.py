@@ -264,7 +264,7 @@ def make_unet_model(
 def make_model(video_model: Any) -> Any:
     """A core `VideoModel`'s UNet as the host's MODEL."""
     vae, schedule = video_model.vae, video_model.schedule
-    return make_unet_model(
+    patcher = make_unet_model(
         video_model.unet.config,
         video_model.unet.state_dict(),
         latent_format=model_classes().Latent(vae.config.z_channels, vae.config.scale_factor, *preview_factors(vae)),
@@ -274,6 +274,8 @@ def make_model(video_model: Any) -> Any:
         sigmas=schedule.sigmas,
         conditions={"fps": video_model.defaults.fps},
     )
+    patcher.model.diffusion_model.still = video_model.unet.still
+    return patcher
 
 
 @torch.no_grad()

@@ -20,6 +20,7 @@ from .samplers import (
 )
 from .schedules import SCHEDULES, NoiseSchedule
 from .spacing import SPACINGS, sigmas_for
+from .still import StillFirst
 from .windows import FUSES, ContextWindows, window_ranges
 
 __all__ = [
@@ -35,6 +36,7 @@ __all__ = [
     "NoiseSchedule",
     "SamplerState",
     "StepNoise",
+    "StillFirst",
     "freenoise_order",
     "image_to_video",
     "initial_noise",

@@ -1,0 +1,77 @@
+"""Proves what a clip's first steps are when one still stands for all its frames, and that nothing else meets it."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from diffilm_core.bundle import load_model
+from diffilm_core.models import UNet, UNetConfig
+from diffilm_core.sampling import Denoiser, NoiseSchedule, StillFirst
+
+SCHEDULE = NoiseSchedule.create("scaled_linear", zero_terminal_snr=True)
+FRAMES, SIZE = 16, 8
+
+
+@pytest.fixture(scope="module")
+def unet() -> UNet:
+    torch.manual_seed(0)
+    config = UNetConfig(4, 4, 32, (1, 2), 1, (1, 1), context_dim=16, head_dim=16, temporal="pseudo3d")
+    network = UNet(config).eval().requires_grad_(False)
+    for parameter in network.parameters():
+        parameter.add_(0.05 * torch.randn_like(parameter))
+    return network
+
+
+def clip(sigma: float, frames: int = FRAMES, batch: int = 2) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(1)
+    picture = torch.randn(batch, 4, 1, SIZE, SIZE, generator=generator)
+    return picture + sigma * torch.randn(batch, 4, frames, SIZE, SIZE, generator=generator)
+
+
+def denoise(unet: UNet, prediction: str, x: torch.Tensor, sigma: float, context: torch.Tensor, **more: object):
+    call = Denoiser(unet, SCHEDULE, prediction, quantize=False)
+    return call(x, torch.full((len(x),), sigma), context=context, **more)
+
+
+@pytest.mark.parametrize("prediction", ["eps", "v"])
+@pytest.mark.parametrize("sigma", [2.0, 40.0, 4000.0])
+def test_every_frame_is_what_the_image_model_sees_in_their_mean(unet: UNet, prediction: str, sigma: float) -> None:
+    x, context = clip(sigma), torch.randn(2, 5, 16, generator=torch.Generator().manual_seed(2))
+    wanted = denoise(unet, prediction, x.mean(2, keepdim=True), sigma / FRAMES**0.5, context, enable_time=False)
+    unet.still = StillFirst(SCHEDULE, prediction, 1.0)
+    found = denoise(unet, prediction, x, sigma, context, fps=torch.tensor([8.0, 8.0]))
+    unet.still = None
+    # float32 at sigma 4000: x / sqrt(sigma^2 + 1) keeps 7 digits of numbers of 16,000
+    torch.testing.assert_close(found, wanted.expand_as(found), rtol=1e-3, atol=2e-3 * max(1, sigma / 40))
+
+
+@pytest.mark.parametrize(
+    ("why", "sigma", "x", "rows"),
+    [
+        ("a lower noise level", 0.9, clip(0.9), 2),
+        ("one frame", 5.0, clip(5.0, frames=1), 2),
+        ("a text a frame", 5.0, clip(5.0), 2 * FRAMES),
+        ("noise that the frames share", 5.0, clip(5.0)[:, :, :1].repeat(1, 1, FRAMES, 1, 1), 2),
+    ],
+)
+def test_the_layers_over_time_keep(unet: UNet, why: str, sigma: float, x: torch.Tensor, rows: int) -> None:
+    context = torch.randn(rows, 5, 16, generator=torch.Generator().manual_seed(2))
+    wanted = denoise(unet, "v", x, sigma, context)
+    unet.still = StillFirst(SCHEDULE, "v", 1.0)
+    assert torch.equal(denoise(unet, "v", x, sigma, context), wanted), why
+    unet.still = None
+
+
+def test_the_image_model_is_left_alone(unet: UNet) -> None:
+    x, context = clip(5.0), torch.randn(2, 5, 16)
+    wanted = denoise(unet, "v", x, 5.0, context, enable_time=False)
+    unet.still = StillFirst(SCHEDULE, "v", 1.0)
+    assert torch.equal(denoise(unet, "v", x, 5.0, context, enable_time=False), wanted)
+    unet.still = None
+
+
+def test_the_model_that_ships_has_it_where_its_settings_say_so() -> None:
+    model = load_model(device="cpu")
+    assert isinstance(model.unet.still, StillFirst)
+    assert model.unet.still.above == model.defaults.still_above
