@@ -31,6 +31,7 @@ from torch import Tensor, nn
 from diffilm_core.bundle import VideoModel, load_model
 from diffilm_core.metrics.frechet import frechet_distance
 from diffilm_core.metrics.i3d import clip_features, load_i3d
+from diffilm_core.metrics.probe import load_probe
 from diffilm_core.metrics.resample import Spread, bootstrap, mean_interval
 from diffilm_core.metrics.weights import WEIGHTS, find, places
 from diffilm_core.models import UNet, is_temporal
@@ -285,9 +286,7 @@ def main() -> None:
     if file is None:
         raise SystemExit(WEIGHTS["i3d"].missing(places(args.weights)))
     network = load_i3d(file)
-    state = load_file(args.probe)
-    probe = Probe(len(state["objects.bias"]), len(state["places.bias"]))
-    probe.load_state_dict(state)
+    probe = load_probe(args.probe)
     real = Real.render(world, model, network, args.work / f"real-{REAL}.safetensors")
     folder[SHIPPED], unets[SHIPPED] = args.work / "shipped", own
     folder[SHIPPED].mkdir(exist_ok=True)

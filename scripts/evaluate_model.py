@@ -16,11 +16,11 @@ from pathlib import Path
 
 import torch
 from einops import rearrange
-from safetensors.torch import load_file
 from torch import Tensor
 from tqdm import tqdm
 
 from diffilm_core.bundle import VideoModel, load_model
+from diffilm_core.metrics.probe import load_probe
 from diffilm_core.sampling.denoiser import Denoiser
 from diffilm_core.sampling.guidance import Guidance
 from diffilm_core.sampling.noise import initial_noise
@@ -28,7 +28,7 @@ from diffilm_core.sampling.samplers import SAMPLERS
 from diffilm_core.sampling.spacing import sigmas_for
 from diffilm_core.training.emoji import SpriteBank
 from diffilm_core.training.pool import to_unit
-from diffilm_core.training.probe import Probe, judge
+from diffilm_core.training.probe import judge
 from diffilm_core.training.render import SceneRenderer
 from diffilm_core.training.scenes import heldout_duos, heldout_prompts, sample_scenes
 from diffilm_core.training.sheet import contact_sheet
@@ -111,10 +111,7 @@ def main() -> None:
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
     model = load_model(args.model, device=args.device)
-    state = load_file(args.probe)
-    probe = Probe(len(state["objects.bias"]), len(state["places.bias"])).to(model.device)
-    probe.load_state_dict(state)
-    probe.eval()
+    probe = load_probe(args.probe).to(model.device)
     renderer = SceneRenderer(SpriteBank.load(args.bank, model.device), size=model.defaults.width, device=model.device)
 
     prompts, objects, places = zip(*heldout_prompts(200)[: args.count], strict=True)

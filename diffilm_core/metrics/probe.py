@@ -23,6 +23,10 @@ def load_probe(path: str | Path) -> Probe:
     """Raises DiffilmError for a file that holds no probe of this vocabulary."""
     try:
         state = load_file(path)
+        if any(key.startswith("tower.") for key in state):
+            raise DiffilmError(
+                f"{path} was trained before a probe's parts voted, and would answer wrongly: train it again"
+            )
         probe = Probe(len(state["objects.bias"]), len(state["places.bias"]))
         probe.load_state_dict(state)
     except (OSError, ValueError, KeyError, RuntimeError) as error:

@@ -1,11 +1,10 @@
-"""The picture before the motion: at high noise a clip is denoised as one still, by the image model within the network."""
+"""The picture before the motion: at high noise a clip is one still, denoised by the image model in the network."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from .schedules import NoiseSchedule

@@ -23,12 +23,12 @@ class Probe(nn.Module):
     def __init__(self, objects: int, places: int) -> None:
         super().__init__()
         widths = (48, 96, 192, 256, 320)
-        self.tower = PictureTower(1, widths, last_stride=1)
+        self.parts = PictureTower(1, widths, last_stride=1)
         self.objects, self.places = nn.Linear(widths[-1], objects), nn.Linear(widths[-1], places)
 
     def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
-        parts = self.tower.net(F.avg_pool2d(pixels, 2)).flatten(2).transpose(1, 2)
-        return self.objects(parts).float().logsumexp(1), self.places(parts.mean(1))
+        seen = self.parts.net(F.avg_pool2d(pixels, 2)).flatten(2).transpose(1, 2)
+        return self.objects(seen).float().logsumexp(1), self.places(seen.mean(1))
 
 
 def worsen(pixels: Tensor) -> Tensor:

@@ -3,10 +3,15 @@ what it sees is put into words."""
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
+from safetensors.torch import save_file
 from torch import nn
 
+from diffilm_core.errors import DiffilmError
+from diffilm_core.metrics.probe import load_probe
 from diffilm_core.training.places import PLACES
 from diffilm_core.training.probe import Probe, judge, probe_loss, seen
 from diffilm_core.training.scenes import heldout_duos, heldout_pairs
@@ -79,7 +84,7 @@ def test_what_is_seen_is_one_subject_two_or_none_and_the_place() -> None:
 
 def test_a_second_object_does_not_take_from_the_first() -> None:
     probe = Probe(2, 1)
-    probe.tower.net = nn.Flatten(0, 0)
+    probe.parts.net = nn.Flatten(0, 0)
     with torch.no_grad():
         probe.objects.weight.zero_()
         probe.objects.bias.zero_()
@@ -92,3 +97,13 @@ def test_a_second_object_does_not_take_from_the_first() -> None:
         one, two = probe(alone)[0][0], probe(both)[0][0]
     torch.testing.assert_close(one[0], two[0])
     assert two[1] == two[0] and one[1] < one[0] - 30
+
+
+def test_a_probe_of_before_its_parts_voted_is_no_probe(tmp_path: Path) -> None:
+    probe = Probe(len(OBJECTS), len(PLACES))
+    save_file(probe.state_dict(), tmp_path / "probe.safetensors")
+    assert torch.equal(load_probe(tmp_path / "probe.safetensors").places.bias, probe.places.bias)
+    older = {name.replace("parts.", "tower."): tensor for name, tensor in probe.state_dict().items()}
+    save_file(older, tmp_path / "older.safetensors")
+    with pytest.raises(DiffilmError, match="train it again"):
+        load_probe(tmp_path / "older.safetensors")
