@@ -21,8 +21,8 @@ from torch import Tensor, nn
 from .checkpoints.files import file_digest, read_tensors, write_tensors
 from .errors import DiffilmError
 from .models import AutoencoderConfig, AutoencoderKL, UNet, UNetConfig, is_temporal
+from .sampling.over_time import OverTime
 from .sampling.schedules import NoiseSchedule
-from .sampling.still import StillFirst
 from .text.clip import TextEncoder
 
 ASSETS = Path(__file__).parent / "assets"
@@ -35,8 +35,8 @@ PREFIXES = {"unet": "model.diffusion_model.", "vae": "first_stage_model.", "text
 
 @dataclass(frozen=True)
 class Defaults:
-    """The settings that a model was trained for, used where a user names none. `still_above`: the noise level above
-    which a clip is denoised as one picture (`sampling.StillFirst`); None: layers over time at every level."""
+    """The settings that a model was trained for, used where a user names none. `over_time`: the lowest
+    and the highest noise level at which layers over time work (`sampling.OverTime`); None: they do at every one."""
 
     width: int = 128
     height: int = 128
@@ -47,7 +47,7 @@ class Defaults:
     sampler: str = "dpmpp_2m"
     spacing: str = "sgm_uniform"
     negative: str = ""
-    still_above: float | None = None
+    over_time: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -217,8 +217,8 @@ def load_model(
     _fill(unet, part(tensors, "unet"), "UNet", path)
     _fill(vae, part(tensors, "vae"), "autoencoder", path)
     text = TextEncoder.from_parts(part(tensors, "text"), config.text, TOKENIZER, split="tokens")
-    schedule, above = NoiseSchedule.create(**config.schedule), config.defaults.still_above
-    unet.still = None if above is None else StillFirst(schedule, config.prediction, above)
+    schedule, levels = NoiseSchedule.create(**config.schedule), config.defaults.over_time
+    unet.over_time = None if levels is None else OverTime(schedule, config.prediction, *levels)
     return VideoModel(
         unet=unet.eval().requires_grad_(False).to(device, dtype),
         vae=vae.eval().requires_grad_(False).to(device, dtype),

@@ -274,7 +274,7 @@ def make_model(video_model: Any) -> Any:
         sigmas=schedule.sigmas,
         conditions={"fps": video_model.defaults.fps},
     )
-    patcher.model.diffusion_model.still = video_model.unet.still
+    patcher.model.diffusion_model.over_time = video_model.unet.over_time
     return patcher
 
 

@@ -263,7 +263,7 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     args.work.mkdir(parents=True, exist_ok=True)
     model = load_model(args.model, device="cpu")
-    model.unet.still = None  # layers over time are compared at every noise level
+    model.unet.over_time = None  # layers over time are compared at every noise level
     own, still = model.unet, copy.deepcopy(model.unet)
     fresh = UNet(still.config)
     still.load_state_dict({n: t for n, t in fresh.state_dict().items() if is_temporal(n)}, strict=False)

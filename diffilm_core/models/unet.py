@@ -87,7 +87,7 @@ class UNet(nn.Module):
         super().__init__()
         self.config = config
         self.dtype = dtype
-        self.still: Callable[..., Tensor | None] | None = None  # `sampling.StillFirst`; never while training
+        self.over_time: Callable[..., Tensor | None] | None = None  # `sampling.OverTime`; never while training
         self.dialect = DIALECTS[config.temporal](**config.temporal_options)
         build = Build(self.dialect, operations, attention, {"dtype": dtype, "device": device})
         width, emb = config.model_channels, config.model_channels * 4
@@ -167,8 +167,8 @@ class UNet(nn.Module):
         makes each frame on its own: the image model. conditions: what the dialect knows (`embed`), such as Diffilm's
         own `fps`. Returns x's shape (with `out_channels`). Raises DiffilmError for a shape that does not fit.
         """
-        if self.still is not None and enable_time and x.ndim == 5:
-            known = self.still(self, x, timesteps, context, conditions)
+        if self.over_time is not None and enable_time and x.ndim == 5:
+            known = self.over_time(self, x, timesteps, context, conditions)
             if known is not None:
                 return known
         x = self.dialect.join(self, x, conditions)

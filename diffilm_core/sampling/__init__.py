@@ -7,6 +7,7 @@ from .edm import EDMSchedule
 from .guidance import Guidance
 from .image_to_video import image_to_video
 from .noise import StepNoise, freenoise_order, initial_noise, noisy_start
+from .over_time import OverTime
 from .run import sample_clip
 from .samplers import (
     SAMPLERS,
@@ -20,7 +21,6 @@ from .samplers import (
 )
 from .schedules import SCHEDULES, NoiseSchedule
 from .spacing import SPACINGS, sigmas_for
-from .still import StillFirst
 from .windows import FUSES, ContextWindows, window_ranges
 
 __all__ = [
@@ -34,9 +34,9 @@ __all__ = [
     "EDMSchedule",
     "Guidance",
     "NoiseSchedule",
+    "OverTime",
     "SamplerState",
     "StepNoise",
-    "StillFirst",
     "freenoise_order",
     "image_to_video",
     "initial_noise",

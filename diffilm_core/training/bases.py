@@ -63,7 +63,7 @@ def open_own(config: BaseConfig, objective: ObjectiveConfig, device: torch.devic
     if config.motion or config.vae or config.text:
         raise DiffilmError("a Diffilm model has its own motion, autoencoder and text encoder: leave them out of [base]")
     model = own_model(config.model, device)
-    model.unet.still = None  # layers over time are trained, and shown, at every noise level
+    model.unet.over_time = None  # layers over time are trained, and shown, at every noise level
     return Base(
         unet=model.unet,
         vae=model.vae,

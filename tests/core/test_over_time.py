@@ -1,13 +1,12 @@
-"""Proves what a clip's first steps are when one still stands for all its frames, and that nothing else meets it."""
+"""Proves what a clip's first and last steps are where its layers over time rest, and that nothing else meets it."""
 
 from __future__ import annotations
 
 import pytest
 import torch
 
-from diffilm_core.bundle import load_model
 from diffilm_core.models import UNet, UNetConfig
-from diffilm_core.sampling import Denoiser, NoiseSchedule, StillFirst
+from diffilm_core.sampling import Denoiser, NoiseSchedule, OverTime
 
 SCHEDULE = NoiseSchedule.create("scaled_linear", zero_terminal_snr=True)
 FRAMES, SIZE = 16, 8
@@ -39,9 +38,9 @@ def denoise(unet: UNet, prediction: str, x: torch.Tensor, sigma: float, context:
 def test_every_frame_is_what_the_image_model_sees_in_their_mean(unet: UNet, prediction: str, sigma: float) -> None:
     x, context = clip(sigma), torch.randn(2, 5, 16, generator=torch.Generator().manual_seed(2))
     wanted = denoise(unet, prediction, x.mean(2, keepdim=True), sigma / FRAMES**0.5, context, enable_time=False)
-    unet.still = StillFirst(SCHEDULE, prediction, 1.0)
+    unet.over_time = OverTime(SCHEDULE, prediction, 0.5, 1.0)
     found = denoise(unet, prediction, x, sigma, context, fps=torch.tensor([8.0, 8.0]))
-    unet.still = None
+    unet.over_time = None
     # float32 at sigma 4000: x / sqrt(sigma^2 + 1) keeps 7 digits of numbers of 16,000
     torch.testing.assert_close(found, wanted.expand_as(found), rtol=1e-3, atol=2e-3 * max(1, sigma / 40))
 
@@ -58,20 +57,24 @@ def test_every_frame_is_what_the_image_model_sees_in_their_mean(unet: UNet, pred
 def test_the_layers_over_time_keep(unet: UNet, why: str, sigma: float, x: torch.Tensor, rows: int) -> None:
     context = torch.randn(rows, 5, 16, generator=torch.Generator().manual_seed(2))
     wanted = denoise(unet, "v", x, sigma, context)
-    unet.still = StillFirst(SCHEDULE, "v", 1.0)
+    unet.over_time = OverTime(SCHEDULE, "v", 0.5, 1.0)
     assert torch.equal(denoise(unet, "v", x, sigma, context), wanted), why
-    unet.still = None
+    unet.over_time = None
+
+
+@pytest.mark.parametrize("rows", [2, 2 * FRAMES])
+def test_the_last_steps_are_pictures(unet: UNet, rows: int) -> None:
+    x, context = clip(0.4), torch.randn(rows, 5, 16, generator=torch.Generator().manual_seed(2))
+    wanted = denoise(unet, "v", x, 0.4, context, enable_time=False)
+    assert not torch.equal(denoise(unet, "v", x, 0.4, context), wanted)
+    unet.over_time = OverTime(SCHEDULE, "v", 0.5, 1.0)
+    assert torch.equal(denoise(unet, "v", x, 0.4, context), wanted)
+    unet.over_time = None
 
 
 def test_the_image_model_is_left_alone(unet: UNet) -> None:
     x, context = clip(5.0), torch.randn(2, 5, 16)
     wanted = denoise(unet, "v", x, 5.0, context, enable_time=False)
-    unet.still = StillFirst(SCHEDULE, "v", 1.0)
+    unet.over_time = OverTime(SCHEDULE, "v", 0.5, 1.0)
     assert torch.equal(denoise(unet, "v", x, 5.0, context, enable_time=False), wanted)
-    unet.still = None
-
-
-def test_the_model_that_ships_has_it_where_its_settings_say_so() -> None:
-    model = load_model(device="cpu")
-    assert isinstance(model.unet.still, StillFirst)
-    assert model.unet.still.above == model.defaults.still_above
+    unet.over_time = None
