@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+from diffilm_core.bundle import load_model
 from diffilm_core.models import UNet, UNetConfig
 from diffilm_core.sampling import Denoiser, NoiseSchedule, OverTime
 
@@ -78,3 +79,9 @@ def test_the_image_model_is_left_alone(unet: UNet) -> None:
     unet.over_time = OverTime(SCHEDULE, "v", 0.5, 1.0)
     assert torch.equal(denoise(unet, "v", x, 5.0, context, enable_time=False), wanted)
     unet.over_time = None
+
+
+def test_the_model_that_ships_has_it_where_its_settings_say_so() -> None:
+    model = load_model(device="cpu")
+    assert isinstance(model.unet.over_time, OverTime)
+    assert (model.unet.over_time.low, model.unet.over_time.high) == tuple(model.defaults.over_time)
