@@ -168,9 +168,14 @@ class UNet(nn.Module):
         own `fps`. Returns x's shape (with `out_channels`). Raises DiffilmError for a shape that does not fit.
         """
         if self.over_time is not None and enable_time and x.ndim == 5:
-            known = self.over_time(self, x, timesteps, context, conditions)
+            known = self.over_time(self._through, x, timesteps, context, conditions)
             if known is not None:
                 return known
+        return self._through(x, timesteps, context, enable_time=enable_time, **conditions)
+
+    def _through(
+        self, x: Tensor, timesteps: Tensor, context: Tensor, *, enable_time: bool, **conditions: Any
+    ) -> Tensor:
         x = self.dialect.join(self, x, conditions)
         self._check(x, timesteps, context)
         frames = x.shape[2]
