@@ -49,6 +49,11 @@ class Defaults:
     negative: str = ""
     over_time: tuple[float, float] | None = None
 
+    def __post_init__(self) -> None:
+        levels = self.over_time
+        if levels is not None and not (len(levels) == 2 and 0 <= levels[0] <= levels[1]):
+            raise DiffilmError(f"over_time = {levels!r}: expected two noise levels, the lower one first")
+
 
 @dataclass(frozen=True)
 class ModelConfig:

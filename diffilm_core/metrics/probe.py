@@ -21,15 +21,16 @@ SIDE = 128
 
 def load_probe(path: str | Path) -> Probe:
     """Raises DiffilmError for a file that holds no probe of this vocabulary."""
+    state: dict[str, Tensor] = {}
     try:
         state = load_file(path)
-        if any(key.startswith("tower.") for key in state):
-            raise DiffilmError(
-                f"{path} was trained before a probe's parts voted, and would answer wrongly: train it again"
-            )
         probe = Probe(len(state["objects.bias"]), len(state["places.bias"]))
         probe.load_state_dict(state)
     except (OSError, ValueError, KeyError, RuntimeError) as error:
+        if any(key.startswith("tower.") for key in state):
+            raise DiffilmError(
+                f"{path} was trained before a probe's parts voted, and would answer wrongly: train it again"
+            ) from error
         reason = str(error).splitlines()[0]
         raise DiffilmError(f"{path} holds no probe ({reason}): give the probe.safetensors of a training run") from error
     if (probe.objects.out_features, probe.places.out_features) != (len(OBJECTS), len(PLACES)):

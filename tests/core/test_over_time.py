@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 import torch
 
-from diffilm_core.bundle import load_model
+from diffilm_core.bundle import Defaults, load_model
+from diffilm_core.errors import DiffilmError
 from diffilm_core.models import UNet, UNetConfig
 from diffilm_core.sampling import Denoiser, NoiseSchedule, OverTime
 
@@ -14,13 +17,19 @@ FRAMES, SIZE = 16, 8
 
 
 @pytest.fixture(scope="module")
-def unet() -> UNet:
+def network() -> UNet:
     torch.manual_seed(0)
     config = UNetConfig(4, 4, 32, (1, 2), 1, (1, 1), context_dim=16, head_dim=16, temporal="pseudo3d")
     network = UNet(config).eval().requires_grad_(False)
     for parameter in network.parameters():
         parameter.add_(0.05 * torch.randn_like(parameter))
     return network
+
+
+@pytest.fixture
+def unet(network: UNet) -> Iterator[UNet]:
+    yield network
+    network.over_time = None
 
 
 def clip(sigma: float, frames: int = FRAMES, batch: int = 2) -> torch.Tensor:
@@ -41,9 +50,9 @@ def test_every_frame_is_what_the_image_model_sees_in_their_mean(unet: UNet, pred
     wanted = denoise(unet, prediction, x.mean(2, keepdim=True), sigma / FRAMES**0.5, context, enable_time=False)
     unet.over_time = OverTime(SCHEDULE, prediction, 0.5, 1.0)
     found = denoise(unet, prediction, x, sigma, context, fps=torch.tensor([8.0, 8.0]))
-    unet.over_time = None
-    # float32 at sigma 4000: x / sqrt(sigma^2 + 1) keeps 7 digits of numbers of 16,000
-    torch.testing.assert_close(found, wanted.expand_as(found), rtol=1e-3, atol=2e-3 * max(1, sigma / 40))
+    # eps gives x0 as a difference of numbers of the size of sigma, in float32
+    rounding = 1e-6 * sigma if prediction == "eps" else 0
+    torch.testing.assert_close(found, wanted.expand_as(found), rtol=1e-4, atol=1e-4 + rounding)
 
 
 @pytest.mark.parametrize(
@@ -60,7 +69,6 @@ def test_the_layers_over_time_keep(unet: UNet, why: str, sigma: float, x: torch.
     wanted = denoise(unet, "v", x, sigma, context)
     unet.over_time = OverTime(SCHEDULE, "v", 0.5, 1.0)
     assert torch.equal(denoise(unet, "v", x, sigma, context), wanted), why
-    unet.over_time = None
 
 
 @pytest.mark.parametrize("rows", [2, 2 * FRAMES])
@@ -70,7 +78,6 @@ def test_the_last_steps_are_pictures(unet: UNet, rows: int) -> None:
     assert not torch.equal(denoise(unet, "v", x, 0.4, context), wanted)
     unet.over_time = OverTime(SCHEDULE, "v", 0.5, 1.0)
     assert torch.equal(denoise(unet, "v", x, 0.4, context), wanted)
-    unet.over_time = None
 
 
 def test_the_image_model_is_left_alone(unet: UNet) -> None:
@@ -78,10 +85,15 @@ def test_the_image_model_is_left_alone(unet: UNet) -> None:
     wanted = denoise(unet, "v", x, 5.0, context, enable_time=False)
     unet.over_time = OverTime(SCHEDULE, "v", 0.5, 1.0)
     assert torch.equal(denoise(unet, "v", x, 5.0, context, enable_time=False), wanted)
-    unet.over_time = None
 
 
 def test_the_model_that_ships_has_it_where_its_settings_say_so() -> None:
     model = load_model(device="cpu")
     assert isinstance(model.unet.over_time, OverTime)
     assert (model.unet.over_time.low, model.unet.over_time.high) == tuple(model.defaults.over_time)
+
+
+@pytest.mark.parametrize("levels", [(0.4,), (0.8, 0.4), (-1.0, 0.4)])
+def test_levels_that_are_none_are_named(levels: tuple[float, ...]) -> None:
+    with pytest.raises(DiffilmError, match="two noise levels"):
+        Defaults(over_time=levels)
