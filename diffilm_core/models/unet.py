@@ -165,8 +165,8 @@ class UNet(nn.Module):
 
         x `(b, c, t, h, w)`; timesteps `(b,)`; context `(b, l, d)`, or one a frame `(b t, l, d)`. `enable_time=False`
         makes each frame on its own: the image model. conditions: what the dialect knows (`embed`), such as Diffilm's
-        own `fps`. `over_time`, where set, may answer instead. Returns x's shape (with `out_channels`). Raises DiffilmError
-        for a shape that does not fit.
+        own `fps`. `over_time`, where set, may answer instead. Returns x's shape (with `out_channels`). Raises
+        DiffilmError for a shape that does not fit.
         """
         if self.over_time is not None and enable_time and x.ndim == 5:
             known = self.over_time(self._through, x, timesteps, context, conditions)
