@@ -21,7 +21,7 @@ from ..diffilm_core.checkpoints.own_motion import save_own_motion
 from ..diffilm_core.errors import DiffilmError
 from ..diffilm_core.models import UNet, UNetConfig
 from ..diffilm_core.models.motion import MotionConfig, check_fits, put_motion
-from ..diffilm_core.sampling import NoiseSchedule, sample_clip
+from ..diffilm_core.sampling import NoiseSchedule, OverTime, sample_clip
 from ..diffilm_core.training.base import Base
 from ..diffilm_core.training.bases import motion_for
 from ..diffilm_core.training.objective import Objective
@@ -160,6 +160,8 @@ def open_base(wires: Wires, device: torch.device) -> Base:
     else:
         unet = UNet(config, device="meta")
         unet.load_state_dict(weights, assign=True)
+        if isinstance(over_time := getattr(model.diffusion_model, "over_time", None), OverTime):
+            unet.over_time = over_time.everywhere()
         shape = _shape(config)
     del weights
     own = config.temporal == OWN

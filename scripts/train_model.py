@@ -1,6 +1,7 @@
 """Train the model that ships, from the sprite bank to a folder of two safetensors files.
 
     python scripts/fetch_data.py                                   # npm packages -> .cache/sprites.safetensors
+    python scripts/fetch_metric_weights.py                         # LPIPS, for stage decoder
     python scripts/train_model.py configs/shipped.toml -o .runs/shipped
 
 Each stage is saved when done and skipped when there; a stopped stage goes on from its last checkpoint. On a GPU all of
@@ -87,7 +88,7 @@ def unpack(model: Path, out: Path, more: bool) -> None:
     save_file({key: t for key, t in parts["unet"].items() if is_temporal(key)}, out / "start.safetensors")
 
 
-def train(config: TrainConfig, out: Path, device: torch.device, only: list[str]) -> Path | None:
+def train(config: TrainConfig, out: Path, device: torch.device, only: list[str], lpips: Path) -> Path | None:
     world = World(config.data, config.text, device)
 
     def vae_as_saved() -> nn.Module:
@@ -109,6 +110,9 @@ def train(config: TrainConfig, out: Path, device: torch.device, only: list[str])
 
     if wanted("autoencoder"):
         stage("autoencoder", train_vae, vae_as_saved)
+    if wanted("decoder"):
+        first = made["autoencoder"]
+        stage("decoder", lambda: stages.decoder(world, config, out, first, lpips), vae_as_saved)
     if wanted("contrast"):
         stage("contrast", lambda: stages.contrast(world, config, out), lambda: text_model(world.text_config).to(device))
     if wanted("probe"):
@@ -119,7 +123,7 @@ def train(config: TrainConfig, out: Path, device: torch.device, only: list[str])
     world.drop_pictures()
     if not wanted("image"):
         return None
-    vae = made["autoencoder"]
+    vae = made.get("decoder", made["autoencoder"])
 
     def train_image() -> nn.Module:
         text, before = made["contrast"], out / "image-start.safetensors"
@@ -162,6 +166,7 @@ def main() -> None:
     parser.add_argument("--stages", default="", help="only these, e.g. autoencoder,contrast")
     parser.add_argument("--start", type=Path, help="a model file whose temporal layers are trained on")
     parser.add_argument("--more", action="store_true", help="with --start: its image UNet and text encoder too")
+    parser.add_argument("--lpips", type=Path, default=".cache/metrics/vgg16.ckpt", help="weights for stage decoder")
     parser.add_argument("--set", action="append", default=[], metavar="SECTION.KEY=VALUE")
     parser.add_argument("--minutes", action="append", default=[], metavar="STAGE=M", help="end a stage by the clock")
     args = parser.parse_args()
@@ -177,7 +182,7 @@ def main() -> None:
         if args.start and not (args.out / "start.safetensors").is_file():
             unpack(args.start, args.out, args.more)
         config = with_settings(read_config(args.config), args.set, args.minutes)
-        made = train(config, args.out, as_device(args.device), [s for s in args.stages.split(",") if s])
+        made = train(config, args.out, as_device(args.device), [s for s in args.stages.split(",") if s], args.lpips)
     except DiffilmError as error:
         raise SystemExit(f"train_model: error: {error}") from error
     log.info("wrote %s", made or args.out)

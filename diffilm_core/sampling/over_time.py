@@ -1,10 +1,13 @@
-"""Where a clip's layers over time work: between two noise levels. Above them it is one still, below them pictures."""
+"""How a clip's layers over time work: around the clip's middle frame, which is a picture of the image model. Above a
+noise level a clip is one still, below another pictures."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from .schedules import NoiseSchedule
@@ -29,6 +32,10 @@ class OverTime:
         self.prediction = prediction
         self.low, self.high = low, high
 
+    def everywhere(self) -> OverTime:
+        """The same at every noise level, as layers over time are trained."""
+        return OverTime(self.schedule, self.prediction, 0.0, math.inf)
+
     def __call__(
         self, network: Callable[..., Tensor], x: Tensor, timesteps: Tensor, context: Tensor, conditions: dict[str, Any]
     ) -> Tensor | None:
@@ -40,11 +47,11 @@ class OverTime:
         if bool((sigma < self.low).all()):
             return network(x, timesteps, context, enable_time=False, **conditions)
         if len(context) != len(x) or not bool((sigma > self.high).all()):
-            return None
+            return self.around_middle(network, x, timesteps, context, conditions)
         s = sigma.view(-1, 1, 1, 1, 1)
         noisy = x.float() * (s**2 + 1).sqrt()
         if bool((noisy.var(dim=2).mean(dim=(1, 2, 3)) < INDEPENDENT * sigma**2).any()):
-            return None
+            return self.around_middle(network, x, timesteps, context, conditions)
         mean, less = noisy.mean(dim=2, keepdim=True), sigma / frames**0.5
         q = less.view(-1, 1, 1, 1, 1)
         root = (q**2 + 1).sqrt()
@@ -54,3 +61,24 @@ class OverTime:
             still = mean / root**2 - out * q / root
             return ((x.float() - still * (s**2 + 1).sqrt()) / s).to(x.dtype)
         return ((noisy - (mean - out * q)) / s).to(x.dtype)
+
+    def around_middle(
+        self, network: Callable[..., Tensor], x: Tensor, timesteps: Tensor, context: Tensor, conditions: dict[str, Any]
+    ) -> Tensor:
+        """The middle frame by the image model, the others by the layers over time, which see what the image model
+        takes the middle frame for in its place, with no noise."""
+        at = slice(x.shape[2] // 2, x.shape[2] // 2 + 1)
+        own = context if len(context) == len(x) else context[at.start :: x.shape[2]]
+        alpha = 1 / (1 + self.schedule.sigma(timesteps).view(-1, 1, 1, 1, 1) ** 2).sqrt()
+        middle = x[:, :, at]
+        out = network(middle, timesteps, own, enable_time=False, **conditions)
+        noise = (1 - alpha**2).sqrt()
+        known = (
+            (alpha * middle.float() - noise * out.float())
+            if self.prediction == "v"
+            else ((middle.float() - noise * out.float()) / alpha)
+        )
+        seen = x.clone()
+        seen[:, :, at] = (alpha * known.detach()).to(x.dtype)
+        rest = network(seen, timesteps, context, enable_time=True, **conditions)
+        return torch.cat([rest[:, :, : at.start], out.to(rest.dtype), rest[:, :, at.stop :]], dim=2)

@@ -21,6 +21,7 @@ from ..checkpoints import load_vae
 from ..checkpoints.whole import save_whole
 from ..errors import DiffilmError
 from ..frames.progress import Progress
+from ..metrics.lpips import Lpips
 from ..models import AutoencoderKL
 from .base import About, BaseConfig
 from .bases import own_model, save_own, system_of
@@ -55,10 +56,12 @@ class FolderConfig:
 
 @dataclass(frozen=True)
 class ReconstructConfig:
-    """`kl`: weight of the divergence from the unit Gaussian. `encoder`: whether it is trained too; left out: of a new
-    model alone, whose scale factor is measured at the end."""
+    """`kl`: weight of the divergence from the unit Gaussian. `lpips`: VGG or AlexNet weights, by which what comes back
+    is judged too. `encoder`: whether it is trained too; left out: of a new model alone, whose scale factor is measured
+    at the end."""
 
     kl: float = 2e-5
+    lpips: str = ""
     encoder: bool | None = None
 
 
@@ -91,17 +94,26 @@ def picture_loss(got: Tensor, want: Tensor) -> Tensor:
 
 
 class Reconstruct(nn.Module):
-    """The autoencoder's loss: reconstruction and a light KL towards the unit Gaussian."""
+    """The autoencoder's loss: reconstruction and a light KL towards the unit Gaussian; with `distance` also how far
+    from the picture its reconstruction looks, as latent diffusion's autoencoders are trained (Rombach et al. 2022)."""
 
-    def __init__(self, vae: AutoencoderKL, kl: float = 2e-5) -> None:
+    def __init__(self, vae: AutoencoderKL, kl: float = 2e-5, distance: Lpips | None = None) -> None:
         super().__init__()
-        self.vae, self.kl = vae, kl
+        self.vae, self.kl, self.distance = vae, kl, distance
 
     def forward(self, pixels: Tensor, noise: Tensor) -> Tensor:
         mean, logvar = self.vae.moments(pixels)
         got = self.vae.decoder(self.vae.post_quant_conv(mean + (logvar / 2).exp() * noise))
         divergence = 0.5 * (mean.float() ** 2 + logvar.float().exp() - 1 - logvar.float()).mean()
-        return picture_loss(got.float(), pixels) + self.kl * divergence * mean[0].numel()
+        loss = picture_loss(got.float(), pixels) + self.kl * divergence * mean[0].numel()
+        if self.distance is not None:
+            loss = loss + self.distance((got.float() + 1) / 2, (pixels + 1) / 2).mean()
+        return loss
+
+
+def perceptual(weights: str | Path, device: torch.device) -> Lpips:
+    """LPIPS of three levels as a loss, from VGG's or AlexNet's weights. Raises DiffilmError as `Lpips.load` does."""
+    return Lpips.load(weights, levels=3).to(device, torch.bfloat16)
 
 
 def decibels(vae: AutoencoderKL, pixels: Tensor) -> float:
@@ -177,7 +189,8 @@ def train(config: AutoencoderTraining, out: str | Path, device: torch.device, pr
         vae.quant_conv.requires_grad_(False)
     modules: dict[str, nn.Module] = {"vae": vae}
     check_room(out, modules, config.train)
-    loss = Reconstruct(vae, config.loss.kl)
+    distance = perceptual(config.loss.lpips, device) if config.loss.lpips else None
+    loss = Reconstruct(vae, config.loss.kl, distance)
     network = processes.prepared(loss)
     numbers = range(HELD_NUMBERS, HELD_NUMBERS + HELD_SAMPLES)
 

@@ -25,6 +25,7 @@ from ..models.motion import MotionConfig, MotionModel, put_motion
 from ..models.temporal.animatediff import frame_positions
 from ..pipeline import is_pipeline, load_pipeline
 from ..sampling.edm import EDMSchedule
+from ..sampling.over_time import OverTime
 from ..sampling.schedules import NoiseSchedule
 from ..text.clip import TextEncoder
 from .base import About, Base, BaseConfig, ObjectiveConfig
@@ -63,7 +64,8 @@ def open_own(config: BaseConfig, objective: ObjectiveConfig, device: torch.devic
     if config.motion or config.vae or config.text:
         raise DiffilmError("a Diffilm model has its own motion, autoencoder and text encoder: leave them out of [base]")
     model = own_model(config.model, device)
-    model.unet.over_time = None  # layers over time are trained, and shown, at every noise level
+    if isinstance(model.unet.over_time, OverTime):  # layers over time are trained, and shown, at every noise level
+        model.unet.over_time = model.unet.over_time.everywhere()
     return Base(
         unet=model.unet,
         vae=model.vae,

@@ -1,4 +1,5 @@
-"""The stages of Diffilm's recipe: autoencoder, contrast (text), image, naming, video, and the probe that judges it.
+"""The stages of Diffilm's recipe: autoencoder, decoder, contrast (text), image, naming, video, and the probe that
+judges it.
 
 Each takes a `World` (data and device) and what earlier stages made, and returns trained modules. Stage `video` trains
 the temporal layers alone, on clips without captions; their words are what the network of stage `naming` sees in them.
@@ -7,6 +8,7 @@ the temporal layers alone, on clips without captions; their words are what the n
 from __future__ import annotations
 
 import logging
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,8 +18,9 @@ from einops import rearrange
 from torch import Tensor, nn
 
 from ..models import AutoencoderKL, UNet, is_temporal
+from ..sampling.over_time import OverTime
 from ..sampling.schedules import NoiseSchedule
-from .autoencoder import Reconstruct, decibels, scale_of
+from .autoencoder import Reconstruct, decibels, perceptual, scale_of
 from .config import TrainConfig
 from .contrast import Contrast, text_model
 from .loop import Run
@@ -51,6 +54,28 @@ def autoencoder(world: World, config: TrainConfig, folder: Path) -> AutoencoderK
     pixels = world.frames(64)
     log.info("autoencoder PSNR %.2f dB", decibels(vae, pixels))
     vae.config = replace(config.vae, scale_factor=scale_of(vae, pixels))
+    return vae
+
+
+def decoder(world: World, config: TrainConfig, folder: Path, vae: AutoencoderKL, weights: Path) -> AutoencoderKL:
+    """Train the decoder on, alone, so that latents stay what they are: judged by LPIPS too, of the VGG or AlexNet
+    `weights`. Raises DiffilmError as `Lpips.load` does."""
+    stage = config.stages["decoder"]
+    distance = perceptual(weights, world.device)
+    vae.requires_grad_(True)
+    for module in (vae.encoder, vae.quant_conv):
+        module.requires_grad_(False)
+    loss = compiled(Reconstruct(vae, 0.0, distance), world.device)
+    cells = config.data.size // vae.downscale
+
+    def step(index: int) -> Tensor:
+        pixels = world.frames(stage.batch).contiguous(memory_format=torch.channels_last)
+        noise = torch.randn(stage.batch, config.vae.z_channels, cells, cells, device=world.device)
+        return loss(pixels, noise)
+
+    Run("decoder", {"vae": vae}, stage, folder, world.device).train(step)
+    vae.eval().requires_grad_(False)
+    log.info("decoder PSNR %.2f dB", decibels(vae, world.frames(64)))
     return vae
 
 
@@ -123,6 +148,7 @@ def video(
     for parameter in unet.temporal_parameters().values():
         parameter.requires_grad_(True)
     objective = Objective(NoiseSchedule.create(**config.schedule))
+    unet.over_time = OverTime(objective.schedule, objective.prediction, 0.0, math.inf)
     pool, fps, middles = latent_clips(world, vae, config.data.clips)
     words, empty = world.tokenize(seen(named, middles)), world.tokenize([""])[0]
     network = compiled(unet, world.device)

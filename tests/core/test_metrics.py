@@ -14,6 +14,7 @@ import torch
 from diffilm_core.errors import DiffilmError
 from diffilm_core.metrics.images import flicker, psnr, ssim
 from diffilm_core.metrics.lpips import Lpips
+from tests.lpips import lpips_weights
 
 
 def film(frames: int = 2, height: int = 48, width: int = 64, seed: int = 0) -> np.ndarray:
@@ -55,26 +56,8 @@ def test_ssim_equals_opencvs_gaussians() -> None:
     assert ssim(torch.from_numpy(truth), torch.from_numpy(truth)) == pytest.approx(1, abs=1e-6)
 
 
-def weights(path: Path) -> dict[str, dict]:
-    """A file of the shape of AlexNet's, with random numbers."""
-    rng = np.random.default_rng(2)
-    sizes = [(11, 3, 64), (5, 64, 192), (3, 192, 384), (3, 384, 256), (3, 256, 256)]
-    net = {
-        f"Conv_{i}": {
-            "kernel": (rng.normal(0, 1, (k, k, a, b)) / (k * k * a) ** 0.5).astype(np.float32),
-            "bias": rng.normal(0, 0.1, b).astype(np.float32),
-        }
-        for i, (k, a, b) in enumerate(sizes)
-    }
-    whole: dict[str, dict] = {"AlexNet_0": net}
-    for i, (_, _, b) in enumerate(sizes):
-        whole[f"NetLinLayer_{i}"] = {"Conv_0": {"kernel": rng.random((1, 1, b, 1)).astype(np.float32)}}
-    path.write_bytes(pickle.dumps(whole))
-    return whole
-
-
 def test_lpips_is_the_published_formula(tmp_path: Path) -> None:
-    whole = weights(tmp_path / "alexnet.ckpt")
+    whole = lpips_weights(tmp_path / "alexnet.ckpt")
     model = Lpips.load(tmp_path / "alexnet.ckpt")
     truth = torch.from_numpy(film(1, 64, 72)).permute(0, 3, 1, 2)
     made = torch.from_numpy(noisy(film(1, 64, 72))).permute(0, 3, 1, 2)

@@ -1,7 +1,8 @@
-"""Proves what a clip's first and last steps are where its layers over time rest, and that nothing else meets it."""
+"""Proves what a clip's layers over time see and say around its middle frame, and what its first and last steps are."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 import pytest
@@ -55,20 +56,47 @@ def test_every_frame_is_what_the_image_model_sees_in_their_mean(unet: UNet, pred
     torch.testing.assert_close(found, wanted.expand_as(found), rtol=1e-4, atol=1e-4 + rounding)
 
 
+@pytest.mark.parametrize("prediction", ["eps", "v"])
 @pytest.mark.parametrize(
     ("why", "sigma", "x", "rows"),
     [
         ("a lower noise level", 0.9, clip(0.9), 2),
-        ("one frame", 5.0, clip(5.0, frames=1), 2),
         ("a text a frame", 5.0, clip(5.0), 2 * FRAMES),
         ("noise that the frames share", 5.0, clip(5.0)[:, :, :1].repeat(1, 1, FRAMES, 1, 1), 2),
     ],
 )
-def test_the_layers_over_time_keep(unet: UNet, why: str, sigma: float, x: torch.Tensor, rows: int) -> None:
+def test_the_layers_over_time_work_around_the_middle_frame(
+    unet: UNet, prediction: str, why: str, sigma: float, x: torch.Tensor, rows: int
+) -> None:
+    at = FRAMES // 2
     context = torch.randn(rows, 5, 16, generator=torch.Generator().manual_seed(2))
-    wanted = denoise(unet, "v", x, sigma, context)
+    own = context if rows == 2 else context[[at, FRAMES + at]]
+    middle = denoise(unet, prediction, x[:, :, at : at + 1], sigma, own, enable_time=False)
+    seen = x.clone()
+    seen[:, :, at : at + 1] = middle
+    wanted = denoise(unet, prediction, seen, sigma, context)
+    wanted[:, :, at : at + 1] = middle
+    unet.over_time = OverTime(SCHEDULE, prediction, 0.5, 1.0)
+    torch.testing.assert_close(denoise(unet, prediction, x, sigma, context), wanted, rtol=1e-4, atol=1e-4, msg=why)
+
+
+def test_one_frame_is_left_alone(unet: UNet) -> None:
+    x, context = clip(5.0, frames=1), torch.randn(2, 5, 16)
+    wanted = denoise(unet, "v", x, 5.0, context)
     unet.over_time = OverTime(SCHEDULE, "v", 0.5, 1.0)
-    assert torch.equal(denoise(unet, "v", x, sigma, context), wanted), why
+    assert torch.equal(denoise(unet, "v", x, 5.0, context), wanted)
+
+
+def test_what_is_seen_of_the_middle_frame_is_no_way_for_gradients(network: UNet) -> None:
+    """The image model learns by its own frame alone, not by what the others make of it."""
+    x, context = clip(2.0).requires_grad_(), torch.randn(2, 5, 16)
+    at, over_time = FRAMES // 2, OverTime(SCHEDULE, "v", 0.0, math.inf)
+    network.over_time = over_time
+    try:
+        network(x, SCHEDULE.timestep(torch.full((2,), 2.0)), context)[:, :, 0].sum().backward()
+    finally:
+        network.over_time = None
+    assert x.grad is not None and not x.grad[:, :, at].any() and x.grad[:, :, 0].any()
 
 
 @pytest.mark.parametrize("rows", [2, 2 * FRAMES])

@@ -28,6 +28,7 @@ from diffilm_core.training.diffusion import Captioned, Task, batch_loss
 from diffilm_core.training.loop import Run
 from diffilm_core.training.preview import preview
 from diffilm_core.training.processes import Processes
+from tests.lpips import lpips_weights
 from tests.models import tiny_model
 
 ROOT = Path(__file__).parents[2]
@@ -131,6 +132,16 @@ def test_stage_autoencoder_keeps_the_latents_of_a_model_that_is_there(root: Path
     alone = load_vae(run("autoencoder", root, tmp_path / "b", base__vae=file, data__folder=root / "clips")).state_dict()
     moved = {name for name, tensor in alone.items() if not torch.equal(tensor, own[f"first_stage_model.{name}"])}
     assert len(moved) > 10 and all(name.startswith(("decoder.", "post_quant_conv.")) for name in moved)
+
+
+def test_what_lpips_says_counts_where_its_weights_are_given(root: Path, tmp_path: Path) -> None:
+    lpips_weights(tmp_path / "lpips.ckpt")
+    plain = run("autoencoder", root, tmp_path / "a")
+    judged = run("autoencoder", root, tmp_path / "b", loss__lpips=tmp_path / "lpips.ckpt")
+    assert len(changed(plain, judged)["vae"]) > 10
+    with pytest.raises(DiffilmError, match=r"none\.ckpt"):
+        run("autoencoder", root, tmp_path / "c", loss__lpips="none.ckpt")
+    assert not (tmp_path / "c" / "vae.safetensors").exists()
 
 
 @pytest.mark.parametrize("stage", STAGES)

@@ -3,6 +3,7 @@ after a kill, a file that the pack's own loaders take."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +18,7 @@ from diffilm_core.errors import DiffilmError
 from diffilm_core.frames import concat, from_tensor, read, write
 from diffilm_core.models import AutoencoderConfig, AutoencoderKL, UNet, UNetConfig, is_temporal
 from diffilm_core.models.motion import put_motion
+from diffilm_core.sampling import OverTime
 from diffilm_core.training import bases, table
 from diffilm_core.training import motion as stage
 from diffilm_core.training.base import BaseConfig, ObjectiveConfig, recompute
@@ -153,6 +155,12 @@ def test_the_loss_is_the_mean_of_its_parts_and_of_recomputed_blocks(folder, tiny
     plain = torch.autograd.grad(loss(0, 4), parameter)[0]
     recompute(base.unet)
     assert torch.allclose(torch.autograd.grad(loss(0, 4), parameter)[0], plain, atol=1e-7)
+
+
+def test_a_model_that_works_around_its_middle_frame_is_trained_so() -> None:
+    base = bases.open_base(BaseConfig(), ObjectiveConfig(), torch.device("cpu"))
+    assert isinstance(base.unet.over_time, OverTime)
+    assert (base.unet.over_time.low, base.unet.over_time.high) == (0.0, math.inf)
 
 
 def tiny_sd1(path: Path) -> UNet:

@@ -16,10 +16,11 @@ from diffilm_core import make_movie
 from diffilm_core.bundle import load_model, read_model
 from diffilm_core.models import is_temporal
 from diffilm_core.training.emoji import SpriteBank
+from tests.lpips import lpips_weights
 from tests.sprites import disc_bank
 
 ROOT = Path(__file__).parents[2]
-STAGES = ("autoencoder", "contrast", "probe", "naming", "image", "video")
+STAGES = ("autoencoder", "decoder", "contrast", "probe", "naming", "image", "video")
 SETTINGS = {
     "data.size": 64,
     "data.pictures": 48,
@@ -49,7 +50,10 @@ def script(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(SpriteBank, "load", classmethod(lambda cls, path, device="cpu": disc_bank().to(device)))
 
     def run(out: Path, *more: str) -> Path:
+        out.mkdir()
+        lpips_weights(out / "lpips.ckpt")
         settings = [f"--set={key}={json.dumps(value)}" for key, value in SETTINGS.items()]
+        settings.append(f"--lpips={out / 'lpips.ckpt'}")
         config = str(ROOT / "configs" / "shipped.toml")
         monkeypatch.setattr(sys, "argv", ["train_model.py", config, "-o", str(out), "--device=cpu", *settings, *more])
         module.main()

@@ -1,5 +1,5 @@
-"""Proves that stage `video` leaves every spatial parameter as it was, to the bit, and never asks for a caption: its
-words are what a probe sees in the clips."""
+"""Proves that stage `video` leaves every spatial parameter as it was, to the bit, and never asks for a caption (its
+words are what a probe sees in the clips), and that stage `decoder` leaves the encoder."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ import torch
 from torch import nn
 
 from diffilm_core.errors import DiffilmError
-from diffilm_core.models import UNet, is_temporal
+from diffilm_core.models import AutoencoderKL, UNet, is_temporal
 from diffilm_core.training import pool, stages
 from diffilm_core.training.config import StageConfig, read_config
 from diffilm_core.training.loop import Run
 from diffilm_core.training.scenes import plain_words
+from tests.lpips import lpips_weights
 
 CONFIG = read_config(Path(__file__).parents[2] / "configs" / "shipped.toml")
 SMALL = replace(
@@ -93,6 +94,37 @@ def test_stage_video_trains_temporal_layers_alone_and_reads_no_caption(tmp_path,
     temporal = [name for name in after if is_temporal(name)]
     changed = [name for name in temporal if not torch.equal(after[name], fresh[name])]
     assert len(changed) > len(temporal) * 0.6
+
+
+def test_stage_video_learns_as_its_layers_work_around_the_middle_frame(tmp_path, monkeypatch):
+    """The frame in the middle is the image model's, whatever the layers over time are; the first is not."""
+    monkeypatch.setattr(pool, "captions", None)
+    torch.manual_seed(0)
+    still = UNet(SMALL.unet)
+    network = stages.video(SilentWorld(), SMALL, tmp_path, PlainVae(), PlainText(), still, Eyes())
+    x, t, context = torch.randn(1, 8, 4, 4, 4), torch.full((1,), 500.0), torch.ones(1, 32, 32)
+    found, alone = network(x, t, context), network(x, t, context, enable_time=False)
+    torch.testing.assert_close(found[:, :, 2], alone[:, :, 2], rtol=1e-4, atol=1e-4)
+    assert not torch.allclose(found[:, :, 0], alone[:, :, 0], rtol=1e-2, atol=1e-2)
+
+
+def test_stage_decoder_leaves_latents_what_they_are(tmp_path):
+    torch.manual_seed(0)
+    vae, weights = AutoencoderKL(replace(CONFIG.vae, ch=32, ch_mult=(1, 1, 1, 1))), tmp_path / "lpips.ckpt"
+    before = {name: tensor.clone() for name, tensor in vae.state_dict().items()}
+    lpips_weights(weights)
+    config = replace(SMALL, stages={"decoder": StageConfig(steps=2, batch=2, lr=1e-2, warmup=1)})
+    config = replace(config, data=replace(config.data, size=64))
+
+    class Pictures:
+        device = torch.device("cpu")
+
+        def frames(self, count):
+            return torch.rand(count, 3, 64, 64) * 2 - 1
+
+    after = stages.decoder(Pictures(), config, tmp_path, vae, weights).state_dict()
+    changed = {name.partition(".")[0] for name, tensor in after.items() if not torch.equal(tensor, before[name])}
+    assert changed == {"decoder", "post_quant_conv"}
 
 
 def test_a_stopped_run_goes_on_to_the_same_parameters(tmp_path):
