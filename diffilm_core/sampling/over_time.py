@@ -17,14 +17,18 @@ INDEPENDENT = 0.5
 
 
 class OverTime:
-    """What a UNet with layers over time asks before each call (`UNet.over_time`): outside the noise levels `low` to
-    `high` it answers, with the image model.
+    """What a UNet with layers over time asks before each call (`UNet.over_time`).
+
+    Between the noise levels `low` and `high`: the middle frame is the image model's alone, as a picture would be, and
+    the layers over time make the others around it. In its place they see what the image model takes it for, with no
+    noise; they are trained so (`everywhere`). Text decides what is to be seen, as in a picture, and they need only say
+    how that goes on: image-to-video (Blattmann et al. 2023) whose picture is made on the way.
 
     Above: t frames of one picture, each with noise sigma of its own, have a mean that is the picture with noise
     sigma / sqrt(t). There the image model knows far more of it than any one frame tells, and its answer is every
     frame's. So text decides what is to be seen, as in a picture; SDEdit (Meng et al. 2022) on a clip that stands still
     comes to the same place with one more picture to sample. Below: what moves is settled, and each frame gets its
-    details as a picture. docs/training-log.md, run 16, says what both are worth.
+    details as a picture. docs/training-log.md, runs 16 and 17, says what each is worth.
     """
 
     def __init__(self, schedule: NoiseSchedule, prediction: str, low: float, high: float) -> None:
@@ -39,8 +43,8 @@ class OverTime:
     def __call__(
         self, network: Callable[..., Tensor], x: Tensor, timesteps: Tensor, context: Tensor, conditions: dict[str, Any]
     ) -> Tensor | None:
-        """The network's output for x `(b, c, t, h, w)`, timesteps `(b,)`; None where the layers over time are to make
-        it. They also do above `high` where there is a text a frame, or noise that the frames share."""
+        """The network's output for x `(b, c, t, h, w)`, timesteps `(b,)`; None for a single frame. Where there is
+        a text a frame, or noise that the frames share, it is the same above `high` as below it."""
         frames, sigma = x.shape[2], self.schedule.sigma(timesteps)
         if frames < 2 or len(context) not in (len(x), len(x) * frames):
             return None

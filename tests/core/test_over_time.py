@@ -11,6 +11,7 @@ import torch
 from diffilm_core.bundle import Defaults, load_model
 from diffilm_core.errors import DiffilmError
 from diffilm_core.models import UNet, UNetConfig
+from diffilm_core.models.temporal.pseudo3d import frame_positions
 from diffilm_core.sampling import Denoiser, NoiseSchedule, OverTime
 
 SCHEDULE = NoiseSchedule.create("scaled_linear", zero_terminal_snr=True)
@@ -125,3 +126,11 @@ def test_the_model_that_ships_has_it_where_its_settings_say_so() -> None:
 def test_levels_that_are_none_are_named(levels: tuple[float, ...]) -> None:
     with pytest.raises(DiffilmError, match="two noise levels"):
         Defaults(over_time=levels)
+
+
+def test_the_middle_frame_has_one_position_in_clips_of_any_length() -> None:
+    usual = frame_positions(16, 32)
+    for frames in (2, 8, 15, 24):
+        assert torch.equal(frame_positions(frames, 32)[frames // 2], usual[8])
+    plain = torch.arange(16)[:, None] / 1e4 ** (torch.arange(16) / 16)
+    torch.testing.assert_close(usual, torch.cat([plain.sin(), plain.cos()], 1))

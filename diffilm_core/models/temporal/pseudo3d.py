@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from ..unet import UNet
 
 
+MIDDLE = 8
+"""The position of a clip's middle frame."""
+
+
 class TemporalConv(nn.Module):
     """1-D convolution over time, the second half of a pseudo-3D one (Singer et al. 2022, Make-A-Video, sec. 3.2.1).
 
@@ -69,9 +73,11 @@ class TemporalAttention(nn.Module):
 
 
 def frame_positions(frames: int, dim: int) -> Tensor:
-    """Sinusoidal positions `(t, dim)` of the frames 0..t-1 (Vaswani et al. 2017, sec. 3.5)."""
+    """Sinusoidal positions `(t, dim)` of the frames (Vaswani et al. 2017, sec. 3.5); the middle one of a clip of any
+    length is at 8, as in one of 16 frames, since `sampling.OverTime` makes it a picture."""
     steps = torch.arange(dim // 2, dtype=torch.float32)
-    angles = torch.arange(frames, dtype=torch.float32)[:, None] * torch.exp(-math.log(1e4) * steps * 2 / dim)
+    places = torch.arange(frames, dtype=torch.float32)[:, None] - frames // 2 + MIDDLE
+    angles = places * torch.exp(-math.log(1e4) * steps * 2 / dim)
     return torch.cat([angles.sin(), angles.cos()], dim=-1)
 
 
