@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from .entities import NUMBERS, Noun
 from .lexicon import genders, these, words
+from .names import long_form
 
 LOOK_BACK = 6  # mentions of one entity that count
 ACTIVE = 80  # of those mentioned last: who a later word can mean
@@ -19,12 +20,14 @@ SIDES = (
     {"eldest", "youngest", "elder", "younger"}, {"father", "mother", "papa", "mama", "baby", "brother", "sister"},
     {"fat", "thin"}, {"dark", "fair"}, {"rich", "poor"},
 )  # fmt: skip
-CLAIMS = {"mr": "m", "mister": "m", "mrs": "w", "miss": "u", "ms": "u"}
+CLAIMS = {"mrs": "w", "miss": "u", "ms": "u", "dr": "m", "doctor": "m", "prof": "m", "professor": "m"}
+MARRIED = these("mrs lady madame")
 TITLED = {
     "dr": ("doctor", "physician"), "capt": ("captain",), "col": ("colonel",), "gen": ("general",),
     "prof": ("professor",),
-    "lieut": ("lieutenant",), "sgt": ("sergeant",), "rev": ("clergyman", "parson", "reverend"), "father": ("priest",),
-    "reverend": ("clergyman", "parson"), "old": (), "little": (), "young": (), "poor": (), "dear": (), "uncle": (),
+    "lieut": ("lieutenant",), "sgt": ("sergeant",), "rev": ("clergyman", "parson", "reverend", "cleric"),
+    "father": ("priest", "cleric"), "reverend": ("clergyman", "parson", "cleric"),
+    "old": (), "little": (), "young": (), "poor": (), "dear": (), "uncle": (),
     "aunt": (), "cousin": (), "brother": (), "sister": (), "mother": (), "lord": ("lord", "nobleman"),
 }  # fmt: skip
 COUNTS = NUMBERS | these("thousand million dozen")
@@ -58,6 +61,7 @@ class Entity:
     epithets: set[str] = field(default_factory=set)  # descriptions that stood for it: "the old man" for King Leo
     into: "Entity | None" = None  # who it turned out to be
     neuter: int = 0  # how often the story calls it "it"
+    kin: "list[tuple[str, Entity]]" = field(default_factory=list)  # what it is to whom: parent, child, spouse
 
     @property
     def proper(self) -> bool:
@@ -78,11 +82,12 @@ class Entity:
 class Registry:
     """All entities, and those mentioned last by their words."""
 
-    def __init__(self, votes: dict[str, Counter[str]]) -> None:
+    def __init__(self, votes: dict[str, Counter[str]], full: dict[str, str]) -> None:
         self.entities: list[Entity] = []
         self.active: list[Entity] = []
         self.by_word: defaultdict[str, list[Entity]] = defaultdict(list)
         self.votes = votes
+        self.full = full  # the last name of a first name, the first of a last, where there is only one
 
     def touch(self, entity: Entity) -> None:
         if entity in self.active:
@@ -106,6 +111,7 @@ class Registry:
         kept.trail = sorted([*kept.trail, *gone.trail], key=lambda item: item[0])[-LOOK_BACK:]
         kept.acts += gone.acts
         kept.words |= gone.words
+        kept.kin += gone.kin
         for word in gone.lemmas:
             self._learn_word(kept, word)
         kept.gender = "".join(g for g in kept.gender if g in gone.gender) or kept.gender
@@ -141,7 +147,7 @@ class Registry:
         """What the noun phrase says of the entity."""
         if noun.kind == "name":
             entity.called = entity.called or noun.determiner != "the"
-            name = tuple(part.lower() for part in noun.name)
+            name = tuple(map(long_form, noun.name))
             if name not in entity.names:
                 entity.names.add(name)
                 for word in name:
@@ -169,11 +175,12 @@ class Registry:
         """The entity that a name or description means, None where it is a new one."""
         known = [e for e in self.by_word.get(noun.lemma, ()) if e.plural == noun.plural]
         if noun.kind == "name":
-            said = (*(word.lower() for word in noun.name), noun.title)
+            said = tuple(map(long_form, noun.name))
+            said = (*said, noun.title, *(self.full[word] for word in said if word in self.full))
             known = list(dict.fromkeys(e for word in said for e in self.by_word.get(word, ())))
             fitting = [e for e in known if self._same_name(e, noun)]
             if fitting:
-                return max(fitting, key=self.recency)
+                return max(fitting, key=lambda e: (not self._wife(e, noun), self.recency(e)))
             if noun.lemma not in words("animal") and not genders("person", noun.lemma) and noun.determiner != "the":
                 return None
             known = [e for e in self.by_word.get(noun.lemma, ()) if e.plural == noun.plural]
@@ -231,17 +238,20 @@ class Registry:
         return entity.trail[-1][0] if entity.trail else -1.0
 
     def _same_name(self, entity: Entity, noun: Noun) -> bool:
-        name = tuple(part.lower() for part in noun.name)
+        name = tuple(map(long_form, noun.name))
         if not entity.names or entity.plural != noun.plural:
             return False
         if not (set(entity.gender) & set(noun.gender)):
             return False
-        one, other = CLAIMS.get(noun.title, ""), CLAIMS.get(entity.title, "")
+        one, other = _claims(noun.title), _claims(entity.title)
         if one and other and one != other:
             return False
         if noun.title == "mrs" and not entity.title and len(name) == 1 and name[0] in entity.family:
             first = any(len(known) == 1 for known in entity.names)  # "Emma" is not Mrs Hale too
             return name in entity.names or (not first and self._only(entity, name[0]))
+        other_name = (self.full.get(name[0], ""),) if len(name) == 1 else ("",)
+        if other_name in entity.names and not {noun.title, entity.title} & MARRIED:
+            return True  # "Evan" and "MacIan", where somebody is Evan MacIan
         for known in entity.names:
             if known == name or (known == (noun.title,) and not entity.called):
                 return True  # "the Count" is Count Gregory
@@ -255,6 +265,13 @@ class Registry:
             elif len(name) > 1 and len(known) > 1 and (set(known) <= set(name) or set(name) <= set(known)):
                 return True
         return False
+
+    def _wife(self, entity: Entity, noun: Noun) -> bool:
+        """Whether a family name by itself is rather another's than hers: "Hale", of Mr and Mrs Hale."""
+        word = noun.name[0].lower()
+        hers = entity.title in ("mrs", "miss", "ms") and word in entity.family and not genders("name", word)
+        first = any(known[0] == word for known in entity.names if len(known) > 1)
+        return hers and not first and not noun.title and len(noun.name) == 1
 
     def _only(self, entity: Entity, family: str) -> bool:
         """Whether nobody else of the family can be of the entity's gender."""
@@ -283,6 +300,11 @@ class Registry:
         if "other" in noun.words and "other" not in entity.words:
             return False
         return not (noun.determiner == "number" and noun.words[:1] == ("one",))
+
+
+def _claims(title: str) -> str:
+    """Whom a title fits: a man, a wife, an unmarried woman; "" anybody."""
+    return CLAIMS.get(title, "m" if genders("title", title) == "m" else "")
 
 
 def key_of(noun: Noun) -> str:

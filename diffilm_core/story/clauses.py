@@ -14,6 +14,8 @@ PERCEPTION = these(
     " start go come keep continue manage dare seem"
     " get have happen chance cease stop finish prepare hasten run stand sit lie set proceed be leave bring catch use"
 )
+WISHFUL = these("impatient eager anxious willing unwilling ready afraid desirous reluctant inclined loath likely")
+MODALS = these("would might could may can should must")
 UNREAL = frozenset(("if", "unless", "whether", "lest"))
 TEMPORAL = frozenset(("when", "while", "until", "till", "before", "after"))
 TALK_OF = frozenset(("about", "of", "for", "concerning", "regarding", "with", "against", "on"))
@@ -62,6 +64,8 @@ def is_unreal(tokens: Sequence[Token], verb: int) -> bool:
                         or infinitive
                     ):
                         return True
+                elif head.lemma == "be" and any(tokens[c].low in WISHFUL for c in head.children):
+                    return True  # "impatient to ride on"
                 elif (
                     head.pos in ("NOUN", "ADJ")
                     and token.dep in ("acl", "xcomp", "ccomp", "advcl")
@@ -103,6 +107,11 @@ def is_likened(tokens: Sequence[Token], at: int) -> bool:
     return False
 
 
+def _likens(verb: Token, lows: set[str]) -> bool:
+    """Whether a clause with "as" tells what is so at all times."""
+    return verb.dep == "advcl" and "as" in lows and verb.tag in ("VBZ", "VBP")
+
+
 def is_visible(tokens: Sequence[Token], noun: Noun) -> bool:
     """Whether somebody named here is there to be seen."""
     if noun.quote >= 0 or noun.determiner == "no":
@@ -123,10 +132,12 @@ def is_visible(tokens: Sequence[Token], noun: Noun) -> bool:
         return True
     if is_unreal(tokens, verb):
         return False
-    if noun.role == "subject" and tokens[verb].dep in ("relcl", "advcl"):
-        lows = {tokens[c].low for c in tokens[verb].children}
-        if "had" in lows and (tokens[verb].dep == "relcl" or "as" in lows):
-            return False  # "as his father had told him": before now
+    lows = {tokens[c].low for c in tokens[verb].children}
+    if noun.role == "subject" and noun.determiner == "a" and (lows & MODALS or _likens(tokens[verb], lows)):
+        return False  # "a keen eye might have seen", "as a man drains his glass"
+    before = tokens[verb].dep == "relcl" and "when" not in lows
+    if noun.role == "subject" and "had" in lows and (before or (tokens[verb].dep == "advcl" and "as" in lows)):
+        return False  # "as his father had told him": before now
     lemma = tokens[verb].lemma
     if noun.role in ("object", "oblique"):
         if is_negated(tokens, verb) and lemma in SIGHT:

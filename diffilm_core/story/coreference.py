@@ -14,18 +14,20 @@ from .cast import Entity, Registry
 from .clauses import is_likened, is_visible
 from .entities import FIRST, FIRST_PLURAL, SECOND, Noun
 from .grammar import Grammar
+from .kin import kin, note
 from .lexicon import these, words
 from .parse import Token
 from .ranking import Context, choose, is_he_or_she
 from .salience import FADING, remember, salience, weight_of
 from .speakers import Talk
-from .votes import Named, gender_votes
+from .votes import Named, full_names, gender_votes
 
 REFLEXIVE = these("himself herself itself themselves")
 BOUND = 1.3  # times as salient: the subject of the clause above
-RELATED = these("friend companion comrade partner fellow")
+RELATED = these("friend companion comrade partner fellow visitor guest host hostess interlocutor acquaintance")
 HONOURS = these("majesty highness lordship ladyship honour honor excellency grace worship")
 PAIR = 0.6  # times as salient as the second of them: two whom nothing joined, for "they"
+NEAR = 0.12  # least salience of the second of such two
 WAITS = 3  # sentences, for a name that comes later
 HANDLED = these(
     "buy sell cut sew stitch mend fold pour gather pick wear spend count read write sign light open shut tie"
@@ -37,7 +39,7 @@ class Resolver:
     """Reads paragraph after paragraph; every noun is given its entities. paragraphs: the nouns of all."""
 
     def __init__(self, paragraphs: Sequence[Sequence[Noun]]) -> None:
-        self.registry = Registry(gender_votes(paragraphs))
+        self.registry = Registry(gender_votes(paragraphs), full_names(paragraphs))
         self.named = Named(paragraphs)
         self.clock = 0.0
         self.narrator: Entity | None = None
@@ -117,11 +119,13 @@ class Resolver:
                 if entity.nouns == [noun.same]:  # "his cousin, Tom": Tom, who is known
                     noun.same.entities = [known]
                     known.nouns.append(noun.same)
+                    known.kin += entity.kin
                     registry.forget(entity)
                 return (known,)
             if noun.quote >= 0:
                 return ()  # "You are a policeman": who knows
             registry.learn(entity, noun)
+            note(noun, entity)
             return (entity,)
         if noun.animacy == "time" or (
             noun.preposition == "as" and noun.kind == "description" and noun.determiner != "the"
@@ -129,7 +133,7 @@ class Resolver:
             return ()  # "praised as an officer"
         if noun.quote >= 0 and noun.lemma in HONOURS and noun.determiner == "poss":
             return (self.talk.heard,) if self.talk.heard is not None else ()  # "Your Majesty"
-        found = registry.find(noun, owner)
+        found = kin(noun, owner, registry.active, self.binding) or registry.find(noun, owner)
         if found is None and noun.animacy in ("person", "animal"):
             found = self._epithet(noun)
             if found is not None:
@@ -145,6 +149,8 @@ class Resolver:
             each = registry.each(noun)
             if each:
                 return each
+        if found is None and noun.kind == "name" and noun.quote >= 0:
+            found = self._addressed(noun)
         if found is None:
             found = registry.add(noun)
             found.owner = owner
@@ -152,11 +158,26 @@ class Resolver:
                 self._fulfil(found, noun)
         else:
             registry.learn(found, noun)
+        note(noun, found)
         self._identify(noun, found)
         nameless = registry.titled(noun, found)
         if nameless is not None and noun.quote < 0 and all(n.sentence != noun.sentence for n in nameless.nouns):
             self._merge(found, nameless)
         return (found,)
+
+    def _addressed(self, noun: Noun) -> Entity | None:
+        """ "Henry, don't be a fool": the one without a name who is spoken to."""
+        beside = [self.tokens[i] for i in (noun.first - 1, noun.last + 1) if 0 <= i < len(self.tokens)]
+        apart = all(t.quote != noun.quote or (not t.text[0].isalnum() and t.text != "'") for t in beside)
+        if noun.role not in ("adverb", "other", "fragment") or noun.plural or not apart or not self.talk.turns:
+            return None
+        speaker, heard = self.talk.turns[-1]
+        if heard is None:
+            there = [(salience(e, noun, self.clock), -e.order, e) for e in self.registry.active if e is not speaker]
+            near = [item for item in there if item[2].animacy == "person" and item[2].fits(noun.gender, False)]
+            heard = max(near, default=(0.0, 0, None), key=lambda item: item[:2])[2]
+        nameless = heard is not None and not heard.proper and heard.animacy == "person"
+        return heard if heard is not None and nameless and heard.fits(noun.gender, False) else None
 
     def _identify(self, noun: Noun, found: Entity) -> None:
         """ "They saw that it was a beautiful lady": who it is."""
@@ -194,7 +215,7 @@ class Resolver:
 
     def _other(self, owner: Entity, noun: Noun) -> Entity | None:
         """ "His friend": the other one who is there."""
-        others = [e for e in self.registry.active if e.alive and e is not owner and e.proper]
+        others = [e for e in self.registry.active if e.alive and e is not owner]
         there = [(salience(e, noun, self.clock), -e.order, e) for e in others if e.fits(noun.gender, False)]
         best = max(there, default=None, key=lambda item: item[:2])
         return best[2] if best is not None and best[0] > 0.05 else None
@@ -299,7 +320,7 @@ class Resolver:
             for e in self.registry.active
             if e.alive and not e.plural and e not in busy
         ]
-        people = sorted((p for p in people if p[0] > 0.25), key=lambda p: (-p[0], p[1].order))[:3]
+        people = sorted((p for p in people if p[0] > NEAR), key=lambda p: (-p[0], p[1].order))[:3]
         if len(people) >= 2:
             options.append((PAIR * people[1][0], 2, tuple(e for _, e in people[:2])))
         if not options:

@@ -95,7 +95,7 @@ def nouns(tokens: Sequence[Token], story: str, names: Names) -> list[Noun]:
             noun = _description(tokens, at, proper)
         else:
             continue
-        if noun.kind == "name" and (not noun.name or _describes(tokens, noun)):
+        if noun.kind == "name" and (not noun.name or _describes(tokens, noun) or _is_numeral(noun)):
             continue
         taken.update(range(at, noun.last + 1))
         for i in range(noun.head, noun.last + 1):
@@ -121,11 +121,19 @@ def _describes(tokens: Sequence[Token], noun: Noun) -> bool:
     """Whether a name only says what sort of thing follows: "the Roman coin", "the Paris train"."""
     token = tokens[noun.head]
     thing = tokens[token.head]
+    # "a Welsh maid-servant" is a servant
+    hyphen = tokens[thing.index - 1].text == "-" and tokens[thing.index - 2].head == thing.index
     return (
-        token.dep in ("compound", "amod", "nmod") and noun.last < thing.index <= noun.last + 2
+        token.dep in ("compound", "amod", "nmod") and noun.last < thing.index <= noun.last + 2 + 2 * hyphen
         and thing.tag in ("NN", "NNS") and thing.text.islower()
         and (bool(noun.determiner) or not genders("person", thing.lemma))
     )  # fmt: skip
+
+
+def _is_numeral(noun: Noun) -> bool:
+    """ "II", "R. I. P.": a number or a letter by itself is nobody's name."""
+    word = noun.name[0].rstrip(".").upper()
+    return len(noun.name) == 1 and not noun.title and (len(word) < 2 or set(word) <= set("IVX"))
 
 
 def _pronoun(tokens: Sequence[Token], at: int) -> Noun:
@@ -251,7 +259,7 @@ def _description(tokens: Sequence[Token], at: int, proper: list[bool]) -> Noun:
         noun.animacy, noun.gender = "thing", "n"
     elif people and not persons:
         noun.animacy, noun.gender, noun.plural = "group", "mfn", True
-    elif persons:
+    elif persons and not (noun.determiner == "poss" and low in INNER and not noun.plural):
         noun.animacy, noun.gender = "person", persons.replace("n", "") or "mf"
         if low in ("baby", "infant", "child", "creature", "robot", "ghost", "doll", "monster"):
             noun.gender = "mfn"
@@ -279,6 +287,7 @@ def _description(tokens: Sequence[Token], at: int, proper: list[bool]) -> Noun:
     return noun
 
 
+INNER = these("person youth spirit genius")  # "her person pleased him": nobody else
 EVERYDAY = words("person", "animal", "group", "indoor", "outdoor", "generic", "thing", "body", "clothes")
 
 

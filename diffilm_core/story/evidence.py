@@ -18,7 +18,6 @@ AT = these(
     " over up down above below outside around round between before aboard amid amidst amongst past"
 )
 ARRIVE = these("enter reach approach visit cross climb ascend descend pass leave quit")
-BOUND_FOR = these("start head make leave sail depart set steer run bolt rush")
 PERCHES = these(
     "tree branch bough log stump rock stone bush haystack trunk twig window door roof table chair stool seat bench"
     " sofa bed desk counter carpet rug"
@@ -148,11 +147,10 @@ def _oblique(tokens: Sequence[Token], noun: Noun) -> int:
         return 4 if named & STROLLS else 0  # "their next walk was to the house"
     if preposition == "to" and not _is_goal(noun, verb):
         return 0
+    if preposition == "to" and verb is not None and verb.tag == "VBG" and _goes_on(tokens, verb):
+        return 0  # "was running to his kennel, when": not there yet
     if preposition == "to":
         return 4 if moving and owner.pos in ("VERB", "AUX", "ADV", "ADP") else 0
-    if preposition == "for":
-        bound = verb is not None and verb.lemma in BOUND_FOR and noun.animacy == "place"
-        return 4 if bound and (noun.determiner or noun.kind == "name") else 0  # not yet at "home"
     if preposition not in AT or (preposition == "at" and noun.determiner == "" and noun.lemma == "bay"):
         return 0
     surface = noun.lemma in SURFACE and not noun.plural and noun.kind != "name" and preposition != "at"
@@ -165,6 +163,10 @@ def _oblique(tokens: Sequence[Token], noun: Noun) -> int:
     if weak or (not known and not moving):
         return 1
     return 4 if moving or preposition in ("into", "through") else 3
+
+
+def _goes_on(tokens: Sequence[Token], verb: Token) -> bool:
+    return any(tokens[c].lemma == "be" and tokens[c].dep == "aux" for c in verb.children)
 
 
 def _is_goal(noun: Noun, verb: Token | None) -> bool:

@@ -32,12 +32,13 @@ def kind_of_name(noun: Noun, names: Names) -> None:
             genders("animal", singular) + "n" if genders("animal", singular) else "mfn",
         )
     elif (
-        (singular in words("indoor", "outdoor") and last not in names.titled)
+        (singular in words("indoor", "outdoor") and last not in names.titled and not _acts(noun, names))
         or names.is_place(last)
+        or (len(last) > 6 and last.endswith(("land", "shire")))
         or noun.name[0].lower() in ("mount", "lake")
     ):
         noun.animacy, noun.gender = "place", "n"
-    elif last in words("time", "season"):
+    elif singular in words("time", "season"):
         noun.animacy, noun.gender = "time", "n"
     elif (called := next((g for word in noun.words if (g := genders("person", word))), "")) and noun.determiner:
         noun.animacy, noun.gender = "person", called.replace("n", "") or "mf"  # "the widow Hale"
@@ -50,6 +51,11 @@ def kind_of_name(noun: Noun, names: Names) -> None:
     if noun.plural:
         noun.gender = "mfn"
         noun.animacy = "group" if noun.animacy in ("person", "animal") else noun.animacy
+
+
+def _acts(noun: Noun, names: Names) -> bool:
+    """Whether somebody of that name does something: Dale, but not "the Dale"."""
+    return noun.determiner == "" and names.acting[noun.lemma] > 0
 
 
 def told_gender(noun: Noun) -> str:

@@ -11,6 +11,27 @@ from .parse import Token
 SUBJECTS = frozenset(("nsubj", "nsubjpass", "csubj", "expl", "agent"))
 
 
+SHORT = {
+    short: line.split(":")[0]
+    for line in (
+        "thomas:tom tommy", "richard:dick", "robert:bob bobby", "william:will bill billy", "charles:charley charlie",
+        "james:jim jimmy", "joseph:joe joey", "samuel:sam sammy", "benjamin:ben", "daniel:dan danny", "david:dave davy",
+        "frederick:fred freddy", "henry:harry hal", "edward:ned", "nicholas:nick", "philip:phil", "matthew:mat matt",
+        "timothy:tim", "anthony:tony", "alexander:alec alick", "archibald:archie", "nathaniel:nat", "peter:pete",
+        "andrew:andy", "michael:mike", "patrick:pat", "stephen:steve", "catherine:kate katie katy kitty",
+        "caroline:carrie", "deborah:deb debby", "margaret:meg maggie peggy", "elizabeth:lizzie bessie", "frances:fanny",
+        "susan:susy sue", "rebecca:becky", "sophia:sophy",
+    )
+    for short in line.split(":")[1].split()
+}  # fmt: skip
+
+
+def long_form(word: str) -> str:
+    """The name, in small letters, of which a word is the short form: "Tom" is Thomas."""
+    low = word.lower()
+    return SHORT.get(low, low)
+
+
 class Names:
     """Which words of a story are proper names: seen with a capital where no capital is due."""
 
@@ -43,6 +64,8 @@ class Names:
             above = tokens[token.head]
             if token.dep == "dobj" and above.lemma in ("approach", "reach", "enter", "visit", "leave", "quit"):
                 self.after_in[low] += 1
+            if before == "of" and at > 1 and tokens[at - 2].lemma in LANDS:
+                self.after_in[low] += 2
             if before in ("in", "at", "from", "near", "through", "towards", "into", "to") and token.dep in (
                 "pobj",
                 "compound",
@@ -54,6 +77,10 @@ class Names:
         low = token.low
         if low in TITLES and token.text[0].isupper() and _leads_name(tokens, at):
             return True  # "Colonel Hale", where a sentence begins
+        if token.tag == "JJ" and token.dep == "acomp":
+            return False  # "the girl was Irish"
+        if begins(tokens, at) and low.endswith("ing") and len(low) > 5 and not self.capital[low]:
+            return False  # "Riding was an indulgence"
         if (
             not token.text[0].isupper()
             or low in NEVER_NAMES
@@ -94,9 +121,12 @@ NEVER_NAMES = words("season", "title") - words("title.m") - words("title.f") | t
     " heaven christmas hurrah alas hush ho ha ere lest lo nay aye yea verily hark amen hello hallo thus thence whence"
     " hence downstairs upstairs indoors outdoors outside inside overhead away down up off out back forth"
     " suddenly presently"
+    " welsh scotch scottish irish british cornish manx swedish danish norse finnish polish turkish jewish swiss chinese"
+    " japanese portuguese flemish moorish gaelic yiddish"
 ) - frozenset(("april", "may", "june"))
 
 
+LANDS = these("town city village parish province county island isle state vale valley kingdom district port bank")
 OF_PERSONS = these("mr mrs miss ms mister mistress dr sir lady captain colonel major farmer monsieur madame")
 TITLES = words("title") - these("old little young poor dear big great good")
 
@@ -114,6 +144,8 @@ def begins(tokens: Sequence[Token], at: int) -> bool:
     if at == 0 or tokens[at - 1].sentence != tokens[at].sentence or tokens[at - 1].quote != tokens[at].quote:
         return True
     before = at - 1
+    if at > 1 and tokens[before].text == "-" and tokens[at - 2].end == tokens[before].start:
+        return False  # "Half-Chick"
     while before >= 0 and tokens[before].text[0] in "\"'(`*-—":
         before -= 1
         if before < 0 or tokens[before].sentence != tokens[at].sentence:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from .entities import Noun
 
 OBJECTS = frozenset(("dobj", "dative", "oprd", "obj"))
+NAMES = these("name surname")
 INVERTED = these(
     "come go stand sit lie hang appear rise run step walk ride stride march live emerge follow rush crawl creep leap"
     " jump spring fly swim sail lean wait peep stalk hover float"
@@ -73,6 +74,8 @@ def place_in_sentence(tokens: Sequence[Token], noun: Noun, by_head: dict[int, No
         subject = next((by_head[c] for c in head.children if tokens[c].dep == "nsubj" and c in by_head), None)
         if subject is not noun:
             noun.same = subject
+        if subject is not None and subject.lemma in NAMES and subject.owner is not None and noun.kind == "name":
+            noun.role, noun.same = "apposition", subject.owner  # "his name was Tom"
     elif token.dep == "npadvmod":
         noun.role = "adverb"
     elif token.dep == "ROOT":

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from .cast import Entity, key_of
 from .entities import Noun
+from .names import long_form
 
 
 def gender_votes(paragraphs: Sequence[Sequence[Noun]]) -> dict[str, Counter[str]]:
@@ -28,10 +29,30 @@ def gender_votes(paragraphs: Sequence[Sequence[Noun]]) -> dict[str, Counter[str]
                 alone = last is None or key_of(last) == key_of(noun)
                 last = noun
             elif noun.kind == "pronoun" and last is not None and alone and noun.gender in ("m", "f", "n"):
+                if noun.verb == last.verb >= 0 and noun.role != "possessor" and not noun.lemma.endswith("self"):
+                    continue  # "to Tom she was": another argument of the verb
                 if noun.gender == "n" and (noun.role == "subject" or last.animacy == "person"):
                     continue
                 votes.setdefault(key_of(last), Counter())[noun.gender] += 1
     return votes
+
+
+def full_names(paragraphs: Sequence[Sequence[Noun]]) -> dict[str, str]:
+    """Of names told in full: the last name of a first name and the first of a last, where there is only one."""
+    firsts: dict[str, set[str]] = {}
+    lasts: dict[str, set[str]] = {}
+    for nouns in paragraphs:
+        for noun in nouns:
+            if noun.kind == "name" and len(noun.name) == 2 and noun.animacy == "person" and not noun.plural:
+                first, last = map(long_form, noun.name)
+                lasts.setdefault(first, set()).add(last)
+                firsts.setdefault(last, set()).add(first)
+    out: dict[str, str] = {}
+    for first, known in lasts.items():
+        last = min(known)
+        if len(known) == len(firsts[last]) == 1 and first not in firsts and last not in lasts:
+            out[first], out[last] = last, first
+    return out
 
 
 class Named:
@@ -46,7 +67,7 @@ class Named:
                     continue
                 if noun.kind == "name":
                     for word in noun.name:
-                        self.names[word.lower()].append(noun.sentence)
+                        self.names[long_form(word)].append(noun.sentence)
                 elif noun.kind == "description" and noun.determiner != "a":
                     self.described[noun.lemma].append(noun.sentence)
         for sentences in (*self.names.values(), *self.described.values()):

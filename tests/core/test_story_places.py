@@ -23,6 +23,9 @@ def places(text: str) -> list[str]:
         "He kicked his heels high in the air.",
         "He turned his nose up in the air.",
         "He sent a letter to Hobson.",
+        "He was running to the castle, when he heard a cry.",  # not there yet
+        "He started for the castle.",
+        "He was impatient to ride on to the castle.",
         "Pity sprang up in him beside the impulse of joy.",
     ],
 )
