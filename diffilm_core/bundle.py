@@ -35,8 +35,9 @@ PREFIXES = {"unet": "model.diffusion_model.", "vae": "first_stage_model.", "text
 
 @dataclass(frozen=True)
 class Defaults:
-    """The settings that a model was trained for, used where a user names none. `over_time`: the lowest
-    and the highest noise level at which layers over time work (`sampling.OverTime`); None: they do at every one."""
+    """The settings that a model was trained for, used where a user names none. `over_time`: the noise
+    level below which layers over time work, a clip being its picture above it (`sampling.OverTime`); None: at every
+    one, without a picture."""
 
     width: int = 128
     height: int = 128
@@ -47,12 +48,12 @@ class Defaults:
     sampler: str = "dpmpp_2m"
     spacing: str = "sgm_uniform"
     negative: str = ""
-    over_time: tuple[float, float] | None = None
+    over_time: float | None = None
 
     def __post_init__(self) -> None:
-        levels = self.over_time
-        if levels is not None and not (len(levels) == 2 and 0 <= levels[0] <= levels[1]):
-            raise DiffilmError(f"over_time = {levels!r}: expected two noise levels, the lower one first")
+        level = self.over_time
+        if level is not None and not (isinstance(level, (int, float)) and level > 0):
+            raise DiffilmError(f"over_time = {level!r}: expected a noise level above 0, as 3.0; or leave it out")
 
 
 @dataclass(frozen=True)
@@ -222,8 +223,8 @@ def load_model(
     _fill(unet, part(tensors, "unet"), "UNet", path)
     _fill(vae, part(tensors, "vae"), "autoencoder", path)
     text = TextEncoder.from_parts(part(tensors, "text"), config.text, TOKENIZER, split="tokens")
-    schedule, levels = NoiseSchedule.create(**config.schedule), config.defaults.over_time
-    unet.over_time = None if levels is None else OverTime(schedule, config.prediction, *levels)
+    schedule, level = NoiseSchedule.create(**config.schedule), config.defaults.over_time
+    unet.over_time = None if level is None else OverTime(schedule, config.prediction, level)
     return VideoModel(
         unet=unet.eval().requires_grad_(False).to(device, dtype),
         vae=vae.eval().requires_grad_(False).to(device, dtype),

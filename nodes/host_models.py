@@ -16,6 +16,7 @@ from torch import Tensor
 
 from ..diffilm_core.models import UNet, UNetConfig
 from .host import check_cancel
+from .host_picture import TOLD, picture_first
 
 
 def host_attention(q: Tensor, k: Tensor, v: Tensor, heads: int) -> Tensor:
@@ -56,17 +57,25 @@ class HostForward:
         transformer_options: dict | None = None, num_video_frames: int = 1, anchor_frames: int = 0, **kwargs: Any,
     ) -> Tensor:  # fmt: skip
         check_cancel()
+        told = (transformer_options or {}).get(TOLD, {})
+        if told.get("alone"):
+            num_video_frames = 1
         if anchor_frames:
             seen = torch.arange(len(x), device=x.device) % num_video_frames >= anchor_frames
             own = {key: value[seen] if _is_rows(value, len(x)) else value for key, value in kwargs.items()}
             count = num_video_frames - anchor_frames
-            part = self._forward(x[seen], timesteps[seen], context[seen], num_video_frames=count, **own)
+            part = self._forward(
+                x[seen], timesteps[seen], context[seen], None, transformer_options, num_video_frames=count, **own
+            )
             out = part.new_zeros(len(x), *part.shape[1:])
             out[seen] = part
             return out
         frames = num_video_frames if x.shape[0] % num_video_frames == 0 else x.shape[0]
         clip = rearrange(x, "(b t) c h w -> b c t h w", t=frames)
         conditions = self.conditions(kwargs, frames)
+        if "picture" in told:
+            picture = told["picture"][:, :, None].to(x).expand(len(clip), -1, -1, -1, -1)
+            conditions |= {"picture": picture, "still": told["still"]}
         out = super().forward(clip, timesteps[::frames], per_clip(context, frames), **conditions)
         return rearrange(out, "b c t h w -> (b t) c h w")
 
@@ -274,7 +283,11 @@ def make_model(video_model: Any) -> Any:
         sigmas=schedule.sigmas,
         conditions={"fps": video_model.defaults.fps},
     )
-    patcher.model.diffusion_model.over_time = video_model.unet.over_time
+    if video_model.unet.over_time is not None:
+        from comfy.patcher_extension import WrappersMP
+
+        patcher.model.diffusion_model.over_time = video_model.unet.over_time
+        patcher.add_wrapper(WrappersMP.SAMPLER_SAMPLE, picture_first)
     return patcher
 
 

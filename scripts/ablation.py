@@ -35,7 +35,6 @@ from diffilm_core.metrics.probe import load_probe
 from diffilm_core.metrics.resample import Spread, bootstrap, mean_interval
 from diffilm_core.metrics.weights import WEIGHTS, find, places
 from diffilm_core.models import UNet, is_temporal
-from diffilm_core.sampling import OverTime
 from diffilm_core.training.captions import captions
 from diffilm_core.training.config import DataConfig, StageConfig
 from diffilm_core.training.loop import Run
@@ -265,9 +264,7 @@ def main() -> None:
     args.work.mkdir(parents=True, exist_ok=True)
     model = load_model(args.model, device="cpu")
     own, still = model.unet, copy.deepcopy(model.unet)
-    still.over_time = None
-    if isinstance(own.over_time, OverTime):  # compared at every noise level
-        own.over_time = own.over_time.everywhere()
+    still.over_time = None  # the ways are compared without a picture first, the model samples as it does
     fresh = UNet(still.config)
     still.load_state_dict({n: t for n, t in fresh.state_dict().items() if is_temporal(n)}, strict=False)
     frames, sampling = model.defaults.frames, Sampling.of(args, model)

@@ -13,12 +13,11 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import torch
 from einops import rearrange, repeat
-from evaluate_model import Sampling, film
+from evaluate_model import Sampling, film, pictures
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 from tqdm import tqdm
@@ -46,7 +45,6 @@ def makers(
     """What makes each set of clips; the model's own must come before those standing still."""
     d, words = model.defaults, captions(scenes["reference"])
     sampling = Sampling.of(args, model)
-    alone = replace(sampling, batch=sampling.batch * d.frames)
 
     def real(which: str, first: int, last: int) -> Tensor:
         some = renderer.render_clips(scenes[which][slice(first, last)], frames=d.frames, fps=d.fps)
@@ -62,8 +60,7 @@ def makers(
     def one_by_one(first: int, last: int) -> Tensor:
         prompts = [prompt for prompt in words[first:last] for _ in range(d.frames)]
         seeds = [number * d.frames + at for number in range(first, last) for at in range(d.frames)]
-        frames = film(model, prompts, seeds, alone, frames=1)
-        return rearrange(frames, "(b t) 1 c h w -> b t c h w", t=d.frames)
+        return rearrange(pictures(model, prompts, seeds, sampling), "(b t) c h w -> b t c h w", t=d.frames)
 
     return {
         "reference": lambda first, last: real("reference", first, last),

@@ -21,9 +21,11 @@ from tqdm import tqdm
 
 from diffilm_core.bundle import VideoModel, load_model
 from diffilm_core.metrics.probe import load_probe
+from diffilm_core.sampling import OverTime, sample_clip
 from diffilm_core.sampling.denoiser import Denoiser
 from diffilm_core.sampling.guidance import Guidance
 from diffilm_core.sampling.noise import initial_noise
+from diffilm_core.sampling.over_time import middle as middle_of
 from diffilm_core.sampling.samplers import SAMPLERS
 from diffilm_core.sampling.spacing import sigmas_for
 from diffilm_core.training.emoji import SpriteBank
@@ -36,16 +38,20 @@ from diffilm_core.training.sheet import contact_sheet
 
 @dataclass(frozen=True)
 class Sampling:
-    """How clips are made; None: as the model does by default. `precision`: "fp32", or "bf16" autocast."""
+    """How clips are made; None: as the model does by default. `batch`: pictures at a time; clips are made one by one.
+    `precision`: "fp32", or "bf16" autocast."""
 
     steps: int | None = None
     cfg: float | None = None
-    batch: int = 1
+    batch: int = 16
     precision: str = "fp32"
+
+    def half(self, model: VideoModel) -> torch.autocast:
+        return torch.autocast(model.device.type, torch.bfloat16, enabled=self.precision == "bf16")
 
     @classmethod
     def add_arguments(cls, parser: argparse.ArgumentParser) -> None:
-        parser.add_argument("--batch", type=int, default=1)
+        parser.add_argument("--batch", type=int, default=16, help="pictures sampled at a time")
         parser.add_argument("--cfg", type=float, default=None)
         parser.add_argument("--steps", type=int, default=None)
         parser.add_argument(
@@ -60,37 +66,64 @@ class Sampling:
 
 @torch.no_grad()
 def film(
-    model: VideoModel, prompts: list[str], seeds: list[int], sampling: Sampling, *,
-    frames: int = 0, fps: Tensor | None = None, middle: bool = False,
-) -> Tensor:  # fmt: skip
-    """uint8 clips `(n, t, 3, h, w)`, one a prompt, each from its own seed; `frames`, 0, and `fps` `(n,)`, None: the
-    model's; 1 frame is the image model's. middle: only the middle frame of each, t = 1."""
-    d, batch = model.defaults, sampling.batch
-    half = torch.autocast(model.device.type, torch.bfloat16, enabled=sampling.precision == "bf16")
-    high, wide = d.height // model.vae.downscale, d.width // model.vae.downscale
-    cells = (model.unet.config.in_channels, frames or d.frames, high, wide)
+    model: VideoModel, prompts: list[str], seeds: list[int], sampling: Sampling, *, fps: Tensor | None = None
+) -> Tensor:
+    """uint8 clips `(n, t, 3, h, w)`, one a prompt, each from its own seed; `fps` `(n,)`, None: the model's."""
+    d, clips = model.defaults, []
+    rates = [d.fps] * len(prompts) if fps is None else fps.tolist()
+    for prompt, seed, rate in zip(tqdm(prompts, desc="sampling"), seeds, rates, strict=True):
+        context = model.text.encode([prompt, d.negative])
+        told = [{"context": one[None], "fps": torch.tensor([rate])} for one in context]
+        with sampling.half(model):
+            latents = sample_clip(
+                model.unet, model.schedule, model.prediction, *told, shape=cells(model), seed=seed,
+                steps=sampling.steps or d.steps, cfg=sampling.cfg or d.cfg, sampler=d.sampler, spacing=d.spacing,
+            )  # fmt: skip
+        clips.append(decoded(model, rearrange(latents, "c t h w -> t c h w"), sampling))
+    return torch.stack(clips)
+
+
+@torch.no_grad()
+def pictures(model: VideoModel, prompts: list[str], seeds: list[int], sampling: Sampling) -> Tensor:
+    """uint8 `(n, 3, h, w)`: what the image model makes of each prompt from the noise of the middle frame of the clip
+    of that seed. It is that frame, where the model has `OverTime`."""
+    d, made = model.defaults, []
     sigmas = sigmas_for(model.schedule, sampling.steps or d.steps, d.spacing)
-    clips = []
-    for at in tqdm(range(0, len(prompts), batch), desc="sampling"):
-        some = prompts[at : at + batch]
+    at = middle_of(d.frames)
+    for first in tqdm(range(0, len(prompts), sampling.batch), desc="pictures"):
+        some = prompts[first : first + sampling.batch]
         context = model.text.encode([*some, d.negative])
-        rate = torch.full((len(some),), d.fps) if fps is None else fps[at : at + batch]
-        cond = {"context": context[:-1], "fps": rate}
-        uncond = {"context": context[-1:].expand(len(some), -1, -1), "fps": rate}
-        if frames == 1:  # the image model: its layers over time never saw one frame alone
-            cond, uncond = cond | {"enable_time": False}, uncond | {"enable_time": False}
-        denoiser = Denoiser(model.unet, model.schedule, model.prediction)
-        guided = Guidance(denoiser, cond, uncond, sampling.cfg or d.cfg)
-        noise = torch.cat([initial_noise((1, *cells), seed) for seed in seeds[at : at + batch]])
-        start = (noise * (1 + sigmas[0] ** 2).sqrt()).to(model.device)
-        with half:
-            latents = SAMPLERS[d.sampler](guided, start, sigmas)
-            latents = latents[:, :, latents.shape[2] // 2][:, :, None] if middle else latents
-            flat = rearrange(latents, "b c t h w -> (b t) c h w").to(next(model.vae.parameters()).dtype)
-            pixels = torch.cat([model.vae.decode(piece) for piece in flat.split(64)]).float()
-        pixels = ((pixels.clamp(-1, 1) + 1) * 127.5).round().byte().cpu()
-        clips.append(rearrange(pixels, "(b t) c h w -> b t c h w", b=len(some)))
-    return torch.cat(clips)
+        cond = {"context": context[:-1], "enable_time": False}
+        guided = Guidance(
+            Denoiser(model.unet, model.schedule, model.prediction), cond,
+            cond | {"context": context[-1:].expand(len(some), -1, -1)}, sampling.cfg or d.cfg,
+        )  # fmt: skip
+        noise = torch.cat([initial_noise((1, *cells(model)), seed)[:, :, at] for seed in seeds[first:][: len(some)]])
+        with sampling.half(model):
+            latents = SAMPLERS[d.sampler](guided, (noise * (1 + sigmas[0] ** 2).sqrt()).to(model.device), sigmas)
+        made.append(decoded(model, latents[:, :, 0], sampling))
+    return torch.cat(made)
+
+
+def middles(model: VideoModel, prompts: list[str], seeds: list[int], sampling: Sampling) -> Tensor:
+    """uint8 `(n, 3, h, w)`, the middle frames of clips; with `OverTime` no other frame is made."""
+    if isinstance(model.unet.over_time, OverTime):
+        return pictures(model, prompts, seeds, sampling)
+    return film(model, prompts, seeds, sampling)[:, middle_of(model.defaults.frames)][:, 0]
+
+
+def cells(model: VideoModel) -> tuple[int, int, int, int]:
+    """The shape of a clip's latents, (c, t, h, w)."""
+    d, scale = model.defaults, model.vae.downscale
+    return model.unet.config.in_channels, d.frames, d.height // scale, d.width // scale
+
+
+def decoded(model: VideoModel, latents: Tensor, sampling: Sampling) -> Tensor:
+    """Latents `(n, c, h, w)` as uint8 pictures `(n, 3, h, w)`, on the CPU."""
+    flat = latents.to(model.device, next(model.vae.parameters()).dtype)
+    with sampling.half(model):
+        pixels = torch.cat([model.vae.decode(piece) for piece in flat.split(64)]).float()
+    return ((pixels.clamp(-1, 1) + 1) * 127.5).round().byte().cpu()
 
 
 def motion(clips: Tensor) -> float:
@@ -121,7 +154,7 @@ def main() -> None:
     clips = film(model, list(prompts), list(range(len(prompts))), sampling)
     middle = clips[:, clips.shape[1] // 2]
     words, pairs = heldout_duos(args.duos)
-    both = film(model, words, list(range(len(words))), sampling, middle=True)[:, 0]
+    both = middles(model, words, list(range(len(words))), sampling)
     shuffle = torch.randperm(len(prompts), generator=torch.Generator().manual_seed(0))
 
     real = sample_scenes(1000, seed=77, split="heldout", subjects=1)

@@ -87,7 +87,7 @@ class UNet(nn.Module):
         super().__init__()
         self.config = config
         self.dtype = dtype
-        self.over_time: Callable[..., Tensor | None] | None = None  # `sampling.OverTime`; never while training
+        self.over_time: Callable[..., Tensor] | None = None  # `sampling.OverTime`
         self.dialect = DIALECTS[config.temporal](**config.temporal_options)
         build = Build(self.dialect, operations, attention, {"dtype": dtype, "device": device})
         width, emb = config.model_channels, config.model_channels * 4
@@ -169,9 +169,7 @@ class UNet(nn.Module):
         DiffilmError for a shape that does not fit.
         """
         if self.over_time is not None and enable_time and x.ndim == 5:
-            known = self.over_time(self._through, x, timesteps, context, conditions)
-            if known is not None:
-                return known
+            return self.over_time(self._through, x, timesteps, context, conditions)
         return self._through(x, timesteps, context, enable_time=enable_time, **conditions)
 
     def _through(

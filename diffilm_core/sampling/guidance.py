@@ -96,6 +96,11 @@ class Guidance:
         self.rescale = rescale
         self.chosen: str | None = None if mode == "auto" else mode
 
+    def tell(self, **conditions: Any) -> None:
+        """More keywords for the network, of cond and uncond alike."""
+        self.cond = {**self.cond, **conditions}
+        self.uncond = None if self.uncond is None else {**self.uncond, **conditions}
+
     def __call__(self, x: Tensor, sigma: Tensor) -> Tensor:
         batch = x.shape[0]
         if self.uncond is None:

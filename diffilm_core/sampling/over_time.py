@@ -1,88 +1,68 @@
-"""How a clip's layers over time work: around the clip's middle frame, which is a picture of the image model. Above a
-noise level a clip is one still, below another pictures."""
+"""A clip around its picture: the image model makes the middle frame, the layers over time what is before and after."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from .schedules import NoiseSchedule
 
-INDEPENDENT = 0.5
-"""The least share of the noise's variance that must differ between frames for their mean to be less noisy."""
+
+def middle(frames: int) -> slice:
+    """The frame of a clip that is its picture."""
+    return slice(frames // 2, frames // 2 + 1)
 
 
 class OverTime:
     """What a UNet with layers over time asks before each call (`UNet.over_time`).
 
-    Between the noise levels `low` and `high`: the middle frame is the image model's alone, as a picture would be, and
-    the layers over time make the others around it. In its place they see what the image model takes it for, with no
-    noise; they are trained so (`everywhere`). Text decides what is to be seen, as in a picture, and they need only say
-    how that goes on: image-to-video (Blattmann et al. 2023) whose picture is made on the way.
-
-    Above: t frames of one picture, each with noise sigma of its own, have a mean that is the picture with noise
-    sigma / sqrt(t). There the image model knows far more of it than any one frame tells, and its answer is every
-    frame's. So text decides what is to be seen, as in a picture; SDEdit (Meng et al. 2022) on a clip that stands still
-    comes to the same place with one more picture to sample. Below: what moves is settled, and each frame gets its
-    details as a picture. docs/training-log.md, runs 16 and 17, says what each is worth.
+    With the condition `picture`, x0 of the middle frame `(b, c, 1, h, w)`, that frame is known, and the layers over
+    time see it without noise and make the others around it; they are trained so. Text decides what is to be seen, as
+    in a picture, and they need only say how it goes on: image-to-video (Blattmann et al. 2023) from a picture that the
+    image model has made of the same noise before (`sample_clip`). Above the noise level `high` every frame is the
+    picture, where the condition `still` says so (the default): what little moves there these layers cannot tell, and
+    SDEdit (Meng et al. 2022) of a clip that stands still begins so. Without a picture they work as in any other
+    model; one frame alone is the image model's. docs/training-log.md, run 17, says what this is worth.
     """
 
-    def __init__(self, schedule: NoiseSchedule, prediction: str, low: float, high: float) -> None:
+    def __init__(self, schedule: NoiseSchedule, prediction: str, high: float) -> None:
         self.schedule = schedule
         self.prediction = prediction
-        self.low, self.high = low, high
+        self.high = high
 
     def everywhere(self) -> OverTime:
         """The same at every noise level, as layers over time are trained."""
-        return OverTime(self.schedule, self.prediction, 0.0, math.inf)
+        return OverTime(self.schedule, self.prediction, math.inf)
 
     def __call__(
-        self, network: Callable[..., Tensor], x: Tensor, timesteps: Tensor, context: Tensor, conditions: dict[str, Any]
-    ) -> Tensor | None:
-        """The network's output for x `(b, c, t, h, w)`, timesteps `(b,)`; None for a single frame. Where there is
-        a text a frame, or noise that the frames share, it is the same above `high` as below it."""
-        frames, sigma = x.shape[2], self.schedule.sigma(timesteps)
-        if frames < 2 or len(context) not in (len(x), len(x) * frames):
-            return None
-        if bool((sigma < self.low).all()):
-            return network(x, timesteps, context, enable_time=False, **conditions)
-        if len(context) != len(x) or not bool((sigma > self.high).all()):
-            return self.around_middle(network, x, timesteps, context, conditions)
-        s = sigma.view(-1, 1, 1, 1, 1)
-        noisy = x.float() * (s**2 + 1).sqrt()
-        if bool((noisy.var(dim=2).mean(dim=(1, 2, 3)) < INDEPENDENT * sigma**2).any()):
-            return self.around_middle(network, x, timesteps, context, conditions)
-        mean, less = noisy.mean(dim=2, keepdim=True), sigma / frames**0.5
-        q = less.view(-1, 1, 1, 1, 1)
-        root = (q**2 + 1).sqrt()
-        steps = self.schedule.timestep(less).to(timesteps)
-        out = network((mean / root).to(x.dtype), steps, context, enable_time=False, **conditions).float()
-        if self.prediction == "v":
-            still = mean / root**2 - out * q / root
-            return ((x.float() - still * (s**2 + 1).sqrt()) / s).to(x.dtype)
-        return ((noisy - (mean - out * q)) / s).to(x.dtype)
-
-    def around_middle(
-        self, network: Callable[..., Tensor], x: Tensor, timesteps: Tensor, context: Tensor, conditions: dict[str, Any]
+        self,
+        network: Callable[..., Tensor],
+        x: Tensor,
+        timesteps: Tensor,
+        context: Tensor,
+        conditions: Mapping[str, Any],
     ) -> Tensor:
-        """The middle frame by the image model, the others by the layers over time, which see what the image model
-        takes the middle frame for in its place, with no noise."""
-        at = slice(x.shape[2] // 2, x.shape[2] // 2 + 1)
-        own = context if len(context) == len(x) else context[at.start :: x.shape[2]]
-        alpha = 1 / (1 + self.schedule.sigma(timesteps).view(-1, 1, 1, 1, 1) ** 2).sqrt()
-        middle = x[:, :, at]
-        out = network(middle, timesteps, own, enable_time=False, **conditions)
-        noise = (1 - alpha**2).sqrt()
-        known = (
-            (alpha * middle.float() - noise * out.float())
-            if self.prediction == "v"
-            else ((middle.float() - noise * out.float()) / alpha)
-        )
+        """The network's output for x `(b, c, t, h, w)`, timesteps `(b,)`."""
+        others = {key: value for key, value in conditions.items() if key not in ("picture", "still")}
+        picture, frames = conditions.get("picture"), x.shape[2]
+        if picture is None or frames == 1:
+            return network(x, timesteps, context, enable_time=frames > 1, **others)
+        sigma = self.schedule.sigma(timesteps)
+        if conditions.get("still", True) and bool((sigma > self.high).all()):
+            return self.known(x, picture.to(x), sigma)
+        at, alpha = middle(frames), 1 / (1 + sigma.view(-1, 1, 1, 1, 1) ** 2).sqrt()
         seen = x.clone()
-        seen[:, :, at] = (alpha * known.detach()).to(x.dtype)
-        rest = network(seen, timesteps, context, enable_time=True, **conditions)
-        return torch.cat([rest[:, :, : at.start], out.to(rest.dtype), rest[:, :, at.stop :]], dim=2)
+        seen[:, :, at] = (alpha * picture.to(x)).to(x)
+        out = network(seen, timesteps, context, enable_time=True, **others).clone()
+        out[:, :, at] = self.known(x[:, :, at], picture.to(x), sigma).to(out)
+        return out
+
+    def known(self, x: Tensor, picture: Tensor, sigma: Tensor) -> Tensor:
+        """What the network says of frames x whose x0 is `picture`."""
+        s = sigma.view(-1, 1, 1, 1, 1)
+        root = (s**2 + 1).sqrt()
+        rest = x.float() - picture.float() / root if self.prediction == "eps" else x.float() - picture.float() * root
+        return (rest * (root / s if self.prediction == "eps" else 1 / s)).to(x)

@@ -12,6 +12,7 @@ from ..errors import DiffilmError
 from .denoiser import Denoiser
 from .guidance import Guidance
 from .noise import initial_noise, noisy_start
+from .over_time import OverTime, middle
 from .samplers import Callback, SamplerState, sampler_for
 from .schedules import NoiseSchedule
 from .spacing import FROM_NOISE, sigmas_for
@@ -58,6 +59,7 @@ def sample_clip(
     - `latents` (c, t, h, w) with `denoise` below 1 is video-to-video.
     - A clip of more than `window` frames is sampled in overlapping context windows from FreeNoise;
       `before_window(index, count)` is called before each.
+    - A network with `OverTime` makes the middle frame first, as a picture, unless there is a text a frame.
     - `callback(step, steps, x, denoised)` is called after each step (0 the first) with x (1, c, t, h, w) in the
       VE form. `resume=SamplerState(step + 1, x, denoised)` goes on from there to the same numbers. Both
       callbacks may raise `Cancelled`.
@@ -71,7 +73,8 @@ def sample_clip(
         raise DiffilmError(f"latents of shape {tuple(latents.shape)}; expected {tuple(shape)}, the shape of the clip")
     if denoise < 1 and latents is None:
         raise DiffilmError(f"denoise {denoise:g} without latents to start from; give latents, or set denoise to 1")
-    guided = Guidance(Denoiser(unet, schedule, prediction), cond, uncond, cfg, guidance, rescale=rescale)
+    denoiser = Denoiser(unet, schedule, prediction)
+    guided = Guidance(denoiser, cond, uncond, cfg, guidance, rescale=rescale)
     windows = None if window is None else ContextWindows(guided, window, overlap, fuse, before_window=before_window)
     long = windows is not None and shape[1] > windows.length
     noise = initial_noise(
@@ -84,6 +87,10 @@ def sample_clip(
     pure = spacing in FROM_NOISE and start is None
     x = noisy_start(start, noise.to(dtype), sigmas[0], float(sigmas[0]) if pure else schedule.sigma_max)
     device = torch.device(device) if device is not None else _device_of(unet)
+    if isinstance(getattr(unet, "over_time", None), OverTime) and shape[1] > 1 and len(cond["context"]) == 1:
+        alone = Guidance(denoiser, cond, uncond, cfg, guidance, rescale=rescale)
+        picture = run(alone, x[:, :, middle(shape[1])].to(device), sigmas, seed=seed)
+        guided.tell(picture=picture / float(sigmas[-1] ** 2 + 1) ** 0.5, still=start is None)
     model = windows if windows is not None else guided
     result = run(model, x.to(device), sigmas, callback=callback, resume=resume, seed=seed)
     return (result[0].float() / float(sigmas[-1] ** 2 + 1) ** 0.5).cpu()

@@ -13,6 +13,7 @@ from einops import rearrange
 from torch import Tensor, nn
 
 from ..errors import DiffilmError
+from ..sampling.over_time import OverTime, middle
 from .base import Base, recompute
 from .config import StageConfig
 from .data.samples import collate
@@ -160,6 +161,8 @@ def batch_loss(base: Base, network: nn.Module, batch: Mapping[str, Any], numbers
         noise, t = (torch.cat(each).to(device) for each in zip(*drawn, strict=True))
         dropped = [bool(torch.rand((), generator=each) < task.dropout) for each in generators]
         conditions: dict[str, Any] = {"fps": fps} if base.knows_fps else {}
+        if isinstance(getattr(base.unet, "over_time", None), OverTime):
+            conditions["picture"] = latents[:, :, middle(latents.shape[2])]
         conditions = conditions if task.time else {"enable_time": False}
         captions = ["" if gone else each for each, gone in zip(batch["captions"], dropped, strict=True)]
         if base.pictured is not None:

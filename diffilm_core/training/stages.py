@@ -18,7 +18,7 @@ from einops import rearrange
 from torch import Tensor, nn
 
 from ..models import AutoencoderKL, UNet, is_temporal
-from ..sampling.over_time import OverTime
+from ..sampling.over_time import OverTime, middle
 from ..sampling.schedules import NoiseSchedule
 from .autoencoder import Reconstruct, decibels, perceptual, scale_of
 from .config import TrainConfig
@@ -148,7 +148,7 @@ def video(
     for parameter in unet.temporal_parameters().values():
         parameter.requires_grad_(True)
     objective = Objective(NoiseSchedule.create(**config.schedule))
-    unet.over_time = OverTime(objective.schedule, objective.prediction, 0.0, math.inf)
+    unet.over_time = OverTime(objective.schedule, objective.prediction, math.inf)
     pool, fps, middles = latent_clips(world, vae, config.data.clips)
     words, empty = world.tokenize(seen(named, middles)), world.tokenize([""])[0]
     network = compiled(unet, world.device)
@@ -159,7 +159,8 @@ def video(
         dropped = torch.rand(stage.batch, 1, device=world.device) < stage.caption_dropout
         with torch.no_grad():
             context = text(input_ids=torch.where(dropped, empty, words[rows])).last_hidden_state
-        predict = lambda x, t: network(x, t, context, fps=fps[rows])  # noqa: E731
+        picture = latents[:, :, middle(latents.shape[2])]
+        predict = lambda x, t: network(x, t, context, fps=fps[rows], picture=picture)  # noqa: E731
         noise, t = objective.draw(latents.shape, device=world.device)
         return objective.loss(predict, latents, noise, t)
 

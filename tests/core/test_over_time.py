@@ -1,8 +1,7 @@
-"""Proves what a clip's layers over time see and say around its middle frame, and what its first and last steps are."""
+"""Proves that a clip with `OverTime` is made around a picture of the image model, in the network and by the sampler."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 
 import pytest
@@ -12,10 +11,13 @@ from diffilm_core.bundle import Defaults, load_model
 from diffilm_core.errors import DiffilmError
 from diffilm_core.models import UNet, UNetConfig
 from diffilm_core.models.temporal.pseudo3d import frame_positions
-from diffilm_core.sampling import Denoiser, NoiseSchedule, OverTime
+from diffilm_core.sampling import Denoiser, NoiseSchedule, OverTime, run, sample_clip
+from diffilm_core.sampling.noise import initial_noise
 
 SCHEDULE = NoiseSchedule.create("scaled_linear", zero_terminal_snr=True)
 FRAMES, SIZE = 16, 8
+WORDS = torch.randn(2, 5, 16, generator=torch.Generator().manual_seed(2))
+PICTURE = torch.randn(2, 4, 1, SIZE, SIZE, generator=torch.Generator().manual_seed(5))
 
 
 @pytest.fixture(scope="module")
@@ -46,86 +48,88 @@ def denoise(unet: UNet, prediction: str, x: torch.Tensor, sigma: float, context:
 
 
 @pytest.mark.parametrize("prediction", ["eps", "v"])
-@pytest.mark.parametrize("sigma", [2.0, 40.0, 4000.0])
-def test_every_frame_is_what_the_image_model_sees_in_their_mean(unet: UNet, prediction: str, sigma: float) -> None:
-    x, context = clip(sigma), torch.randn(2, 5, 16, generator=torch.Generator().manual_seed(2))
-    wanted = denoise(unet, prediction, x.mean(2, keepdim=True), sigma / FRAMES**0.5, context, enable_time=False)
-    unet.over_time = OverTime(SCHEDULE, prediction, 0.5, 1.0)
-    found = denoise(unet, prediction, x, sigma, context, fps=torch.tensor([8.0, 8.0]))
+@pytest.mark.parametrize("sigma", [2.0, 40.0])
+def test_above_its_noise_level_a_clip_is_its_picture(unet: UNet, prediction: str, sigma: float) -> None:
+    unet.over_time = OverTime(SCHEDULE, prediction, 1.0)
+    found = denoise(unet, prediction, clip(sigma), sigma, WORDS, picture=PICTURE, fps=torch.tensor([8.0, 8.0]))
     # eps gives x0 as a difference of numbers of the size of sigma, in float32
-    rounding = 1e-6 * sigma if prediction == "eps" else 0
-    torch.testing.assert_close(found, wanted.expand_as(found), rtol=1e-4, atol=1e-4 + rounding)
+    torch.testing.assert_close(found, PICTURE.expand_as(found), rtol=1e-4, atol=1e-5 * sigma)
 
 
 @pytest.mark.parametrize("prediction", ["eps", "v"])
-@pytest.mark.parametrize(
-    ("why", "sigma", "x", "rows"),
-    [
-        ("a lower noise level", 0.9, clip(0.9), 2),
-        ("a text a frame", 5.0, clip(5.0), 2 * FRAMES),
-        ("noise that the frames share", 5.0, clip(5.0)[:, :, :1].repeat(1, 1, FRAMES, 1, 1), 2),
-    ],
-)
-def test_the_layers_over_time_work_around_the_middle_frame(
-    unet: UNet, prediction: str, why: str, sigma: float, x: torch.Tensor, rows: int
-) -> None:
-    at = FRAMES // 2
-    context = torch.randn(rows, 5, 16, generator=torch.Generator().manual_seed(2))
-    own = context if rows == 2 else context[[at, FRAMES + at]]
-    middle = denoise(unet, prediction, x[:, :, at : at + 1], sigma, own, enable_time=False)
+@pytest.mark.parametrize(("sigma", "still"), [(0.9, True), (5.0, False)])
+def test_the_layers_over_time_see_the_picture_in_the_middle(unet, prediction: str, sigma: float, still: bool) -> None:
+    x, at = clip(sigma), FRAMES // 2
     seen = x.clone()
-    seen[:, :, at : at + 1] = middle
-    wanted = denoise(unet, prediction, seen, sigma, context)
-    wanted[:, :, at : at + 1] = middle
-    unet.over_time = OverTime(SCHEDULE, prediction, 0.5, 1.0)
-    torch.testing.assert_close(denoise(unet, prediction, x, sigma, context), wanted, rtol=1e-4, atol=1e-4, msg=why)
+    seen[:, :, at : at + 1] = PICTURE
+    wanted = denoise(unet, prediction, seen, sigma, WORDS)
+    wanted[:, :, at : at + 1] = PICTURE
+    assert not torch.allclose(wanted, denoise(unet, prediction, x, sigma, WORDS), atol=1e-2)
+    unet.over_time = OverTime(SCHEDULE, prediction, 1.0)
+    found = denoise(unet, prediction, x, sigma, WORDS, picture=PICTURE, still=still)
+    torch.testing.assert_close(found, wanted, rtol=1e-4, atol=1e-4)
+    everywhere, unet.over_time = unet.over_time.everywhere(), None
+    unet.over_time = everywhere
+    torch.testing.assert_close(
+        denoise(unet, prediction, x, sigma, WORDS, picture=PICTURE), wanted, rtol=1e-4, atol=1e-4
+    )
 
 
-def test_one_frame_is_left_alone(unet: UNet) -> None:
-    x, context = clip(5.0, frames=1), torch.randn(2, 5, 16)
-    wanted = denoise(unet, "v", x, 5.0, context)
-    unet.over_time = OverTime(SCHEDULE, "v", 0.5, 1.0)
-    assert torch.equal(denoise(unet, "v", x, 5.0, context), wanted)
+def test_without_a_picture_nothing_is_changed_but_one_frame_is_the_image_models(unet: UNet) -> None:
+    x, one = clip(5.0), clip(5.0, frames=1)
+    wanted, alone = denoise(unet, "v", x, 5.0, WORDS), denoise(unet, "v", one, 5.0, WORDS, enable_time=False)
+    assert not torch.allclose(alone, denoise(unet, "v", one, 5.0, WORDS), atol=1e-2)
+    unet.over_time = OverTime(SCHEDULE, "v", 1.0)
+    assert torch.equal(denoise(unet, "v", x, 5.0, WORDS), wanted)
+    assert torch.equal(denoise(unet, "v", one, 5.0, WORDS), alone)
+    assert torch.equal(denoise(unet, "v", one, 5.0, WORDS, enable_time=False), alone)
 
 
-def test_what_is_seen_of_the_middle_frame_is_no_way_for_gradients(network: UNet) -> None:
-    """The image model learns by its own frame alone, not by what the others make of it."""
-    x, context = clip(2.0).requires_grad_(), torch.randn(2, 5, 16)
-    at, over_time = FRAMES // 2, OverTime(SCHEDULE, "v", 0.0, math.inf)
-    network.over_time = over_time
-    try:
-        network(x, SCHEDULE.timestep(torch.full((2,), 2.0)), context)[:, :, 0].sum().backward()
-    finally:
-        network.over_time = None
-    assert x.grad is not None and not x.grad[:, :, at].any() and x.grad[:, :, 0].any()
+def sample(unet: UNet, frames: int, noise: torch.Tensor | None = None, **more: object) -> torch.Tensor:
+    told = ({"context": WORDS[:1]}, {"context": WORDS[1:]})
+    return sample_clip(unet, SCHEDULE, "v", *told, shape=(4, frames, SIZE, SIZE), seed=3, steps=4, cfg=3.0, **more)
 
 
-@pytest.mark.parametrize("rows", [2, 2 * FRAMES])
-def test_the_last_steps_are_pictures(unet: UNet, rows: int) -> None:
-    x, context = clip(0.4), torch.randn(rows, 5, 16, generator=torch.Generator().manual_seed(2))
-    wanted = denoise(unet, "v", x, 0.4, context, enable_time=False)
-    assert not torch.equal(denoise(unet, "v", x, 0.4, context), wanted)
-    unet.over_time = OverTime(SCHEDULE, "v", 0.5, 1.0)
-    assert torch.equal(denoise(unet, "v", x, 0.4, context), wanted)
+@pytest.mark.parametrize("window", [None, 8])
+def test_a_clips_middle_frame_is_the_image_models_picture_of_its_noise(unet, monkeypatch, window: int | None) -> None:
+    frames = FRAMES if window is None else 20
+    unet.over_time = OverTime(SCHEDULE, "v", 1.0)
+    found = sample(unet, frames, window=window, overlap=4)
+    noise = initial_noise((1, 4, frames, SIZE, SIZE), 3, freenoise_window=window, overlap=4)
+    unet.over_time = None
+    monkeypatch.setattr(run, "initial_noise", lambda *_, **__: noise[:, :, frames // 2 : frames // 2 + 1])
+    told = [{"context": each[None], "enable_time": False} for each in WORDS]
+    alone = sample_clip(unet, SCHEDULE, "v", *told, shape=(4, 1, SIZE, SIZE), seed=3, steps=4, cfg=3.0)
+    if window is None:
+        torch.testing.assert_close(found[:, frames // 2], alone[:, 0], rtol=1e-3, atol=1e-3)
+    else:  # every window's middle frame is the picture; where two windows meet their mean is taken
+        assert (found[:, 4] - alone[:, 0]).abs().mean() < 0.5 * (found[:, 0] - alone[:, 0]).abs().mean()
+    assert (found[:, 0] - alone[:, 0]).abs().mean() > 0.01, "a still"
 
 
-def test_the_image_model_is_left_alone(unet: UNet) -> None:
-    x, context = clip(5.0), torch.randn(2, 5, 16)
-    wanted = denoise(unet, "v", x, 5.0, context, enable_time=False)
-    unet.over_time = OverTime(SCHEDULE, "v", 0.5, 1.0)
-    assert torch.equal(denoise(unet, "v", x, 5.0, context, enable_time=False), wanted)
+def test_a_clip_made_from_another_keeps_its_frames_apart(unet: UNet) -> None:
+    """Above the level, too: what moves there is not taken away."""
+    other = torch.zeros(4, FRAMES, SIZE, SIZE)
+    other[:, :4] = 3.0
+    calls, unet.over_time = [], OverTime(SCHEDULE, "v", 0.01)
+    known = unet.over_time.known
+    unet.over_time.known = lambda x, *rest: calls.append(x.shape[2]) or known(x, *rest)
+    sample(unet, FRAMES, latents=other, denoise=0.5)
+    assert set(calls) == {1}, "all frames were the picture"
+    sample(unet, FRAMES)
+    assert FRAMES in calls
 
 
 def test_the_model_that_ships_has_it_where_its_settings_say_so() -> None:
     model = load_model(device="cpu")
     assert isinstance(model.unet.over_time, OverTime)
-    assert (model.unet.over_time.low, model.unet.over_time.high) == tuple(model.defaults.over_time)
+    assert model.unet.over_time.high == model.defaults.over_time
 
 
-@pytest.mark.parametrize("levels", [(0.4,), (0.8, 0.4), (-1.0, 0.4)])
-def test_levels_that_are_none_are_named(levels: tuple[float, ...]) -> None:
-    with pytest.raises(DiffilmError, match="two noise levels"):
-        Defaults(over_time=levels)
+@pytest.mark.parametrize("level", [0.0, -1.0, (0.4, 0.8)])
+def test_a_level_that_is_none_is_named(level: object) -> None:
+    with pytest.raises(DiffilmError, match="a noise level above 0"):
+        Defaults(over_time=level)
 
 
 def test_the_middle_frame_has_one_position_in_clips_of_any_length() -> None:

@@ -15,6 +15,7 @@ from diffilm_core.models import AutoencoderKL, UNet, is_temporal
 from diffilm_core.training import pool, stages
 from diffilm_core.training.config import StageConfig, read_config
 from diffilm_core.training.loop import Run
+from diffilm_core.training.objective import Objective
 from diffilm_core.training.scenes import plain_words
 from tests.lpips import lpips_weights
 
@@ -96,16 +97,26 @@ def test_stage_video_trains_temporal_layers_alone_and_reads_no_caption(tmp_path,
     assert len(changed) > len(temporal) * 0.6
 
 
-def test_stage_video_learns_as_its_layers_work_around_the_middle_frame(tmp_path, monkeypatch):
-    """The frame in the middle is the image model's, whatever the layers over time are; the first is not."""
-    monkeypatch.setattr(pool, "captions", None)
-    torch.manual_seed(0)
-    still = UNet(SMALL.unet)
-    network = stages.video(SilentWorld(), SMALL, tmp_path, PlainVae(), PlainText(), still, Eyes())
-    x, t, context = torch.randn(1, 8, 4, 4, 4), torch.full((1,), 500.0), torch.ones(1, 32, 32)
-    found, alone = network(x, t, context), network(x, t, context, enable_time=False)
-    torch.testing.assert_close(found[:, :, 2], alone[:, :, 2], rtol=1e-4, atol=1e-4)
-    assert not torch.allclose(found[:, :, 0], alone[:, :, 0], rtol=1e-2, atol=1e-2)
+def test_stage_video_learns_around_the_middle_frame(tmp_path, monkeypatch):
+    """It sees that frame without noise."""
+    drawn, seen = [], []
+    loss, through = Objective.loss, UNet._through
+
+    def watched_loss(self, network, latents, noise, t):
+        drawn.append((latents, self.alpha_bar(t).sqrt().view(-1, 1, 1, 1)))
+        return loss(self, network, latents, noise, t)
+
+    def watched(self, x, *rest, **more):
+        seen.append(x.detach())
+        return through(self, x, *rest, **more)
+
+    monkeypatch.setattr(Objective, "loss", watched_loss)
+    monkeypatch.setattr(UNet, "_through", watched)
+    stages.video(SilentWorld(), SMALL, tmp_path, PlainVae(), PlainText(), UNet(SMALL.unet), Eyes())
+    assert len(seen) == 3
+    for x, (latents, alpha) in zip(seen, drawn, strict=True):
+        assert torch.allclose(x[:, :, 2], (alpha * latents[:, :, 2]).to(x), atol=1e-2)
+        assert not torch.allclose(x[:, :, 1], (alpha * latents[:, :, 1]).to(x), atol=1e-2)
 
 
 def test_stage_decoder_leaves_latents_what_they_are(tmp_path):

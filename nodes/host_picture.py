@@ -1,0 +1,42 @@
+"""The picture of a clip before the clip, in whatever sampler of the host: for networks with `OverTime`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from torch import Tensor
+
+from ..diffilm_core.sampling.over_time import middle
+
+TOLD = "diffilm_over_time"
+"""What a call of the network is told beside its conditioning, in `transformer_options`: `alone`, that each row is a
+picture of its own, or `picture`, the middle frame of the clip `(1, c, h, w)`, and `still`."""
+
+
+def picture_first(
+    execute: Callable[..., Tensor], guider: Any, sigmas: Tensor, extra: dict[str, Any], callback: Any, noise: Tensor,
+    latents: Tensor | None = None, mask: Tensor | None = None, *rest: Any,
+) -> Tensor:  # fmt: skip
+    """Wraps the host's SAMPLER_SAMPLE: samples the middle frame as a picture, then the clip around it. A conditioning
+    with a text a frame, or of pictures, is sampled as it is."""
+    frames = noise.shape[0]
+    if frames < 2 or not all(_one_text(each) for conds in guider.conds.values() for each in conds or ()):
+        return execute(guider, sigmas, extra, callback, noise, latents, mask, *rest)
+    at, options = middle(frames), extra["model_options"]
+
+    def told(**what: Any) -> dict[str, Any]:
+        network = {**options.get("transformer_options", {}), TOLD: what}
+        return {**extra, "model_options": {**options, "transformer_options": network}}
+
+    def of_middle(tensor: Tensor | None) -> Tensor | None:
+        return tensor[at] if tensor is not None and tensor.shape[0] == frames else tensor
+
+    picture = execute(guider, sigmas, told(alone=True), None, noise[at], of_middle(latents), of_middle(mask), True)
+    still = latents is None or not bool(latents.any())
+    return execute(guider, sigmas, told(picture=picture, still=still), callback, noise, latents, mask, *rest)
+
+
+def _one_text(cond: Any) -> bool:
+    words = cond.get("cross_attn")
+    return (words is None or words.shape[0] == 1) and "diffilm_enable_time" not in cond.get("model_conds", {})
