@@ -25,16 +25,17 @@ def picture_first(
         return execute(guider, sigmas, extra, callback, noise, latents, mask, *rest)
     at, options = middle(frames), extra["model_options"]
 
-    def told(**what: Any) -> dict[str, Any]:
-        network = {**options.get("transformer_options", {}), TOLD: what}
+    def told(what: dict[str, Any], **instead: Any) -> dict[str, Any]:
+        network = {**options.get("transformer_options", {}), **instead, TOLD: what}
         return {**extra, "model_options": {**options, "transformer_options": network}}
 
     def of_middle(tensor: Tensor | None) -> Tensor | None:
         return tensor[at] if tensor is not None and tensor.shape[0] == frames else tensor
 
-    picture = execute(guider, sigmas, told(alone=True), None, noise[at], of_middle(latents), of_middle(mask), True)
+    alone = told({"alone": True}, wrappers={})  # caches of the host's keep what they saw for one size
+    picture = execute(guider, sigmas, alone, None, noise[at], of_middle(latents), of_middle(mask), True)
     still = latents is None or not bool(latents.any())
-    return execute(guider, sigmas, told(picture=picture, still=still), callback, noise, latents, mask, *rest)
+    return execute(guider, sigmas, told({"picture": picture, "still": still}), callback, noise, latents, mask, *rest)
 
 
 def _one_text(cond: Any) -> bool:

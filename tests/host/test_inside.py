@@ -68,7 +68,7 @@ def test_context_windows_of_the_host_run(figures: dict) -> None:
 
 def test_easycache_of_the_host_leaves_calls_out(figures: dict) -> None:
     found = figure(figures, "easycache")
-    assert found["finite"] and 0 < found["calls"] < 12
+    assert found["finite"] and 12 < found["calls"] < 24  # all of the picture's, some of the clip's
 
 
 @pytest.mark.parametrize("dtype", ["bf16", "fp16", "fp8_e4m3fn"])
@@ -81,4 +81,4 @@ def test_the_hosts_weight_dtypes_work(host_path: Path, dtype: str) -> None:
 
 def test_the_frame_rate_reaches_the_network(figures: dict) -> None:
     rates = figure(figures, "frame_rate")["rates"]
-    assert rates == [[4.0], [8.0]]
+    assert rates == [[4.0], [4.0], [8.0], [8.0]], "of the picture and of the clip"
