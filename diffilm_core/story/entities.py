@@ -86,6 +86,8 @@ def nouns(tokens: Sequence[Token], story: str, names: Names) -> list[Noun]:
             or token.pos in ("PROPN", "VERB", "ADJ", "ADV", "X", "INTJ", "ADP", "AUX")
         ):
             noun = _name(tokens, at, proper, names)
+        elif low in ("something", "anything", "nothing", "everything"):
+            continue  # "it" is none of these
         elif token.tag in NOUN_TAGS or low in ("everybody", "everyone", "others", "somebody", "someone"):
             if token.dep == "compound" and token.head > at and tokens[token.head].tag in NOUN_TAGS:
                 continue
@@ -359,12 +361,14 @@ def _make(tokens: Sequence[Token], first: int, last: int, head: int, kind: NounK
         determiner = "number"
     if determiner and len(inside) > 1:
         rest = rest[1:]
+    counted = (lead,) if determiner == "number" and lead.low in NUMBERS and rest[0] is not lead else ()
+    another = ("other",) if lead.low == "another" else ()
     said = {t.low for t in rest}
     if determiner in ("the", "poss", "number") and said & {"other", "others"}:
         determiner = "other"
     token = tokens[head]
     return Noun(
         head, first, last, lead.start, tokens[last].end, token.sentence, token.quote, kind, token.lemma, "",
-        words=tuple(t.low for t in rest if t.text[0].isalnum()) + (("other",) if lead.low == "another" else ()),
+        words=tuple(t.low for t in (*counted, *rest) if t.text[0].isalnum()) + another,
         determiner=determiner,
     )  # fmt: skip

@@ -7,11 +7,12 @@ from collections.abc import Sequence
 
 from .cast import LOOK_BACK, Entity
 from .entities import Noun
-from .lexicon import words
+from .lexicon import genders, words
 from .parse import Token
 
 WEIGHT = {"subject": 1.0, "object": 0.62, "oblique": 0.42, "possessor": 0.45, "predicate": 0.4, "apposition": 0.3}
 FADING = 0.5  # of salience, for each sentence told
+OWNER = 0.5  # times the weight: "Farmer Hale's boy" is rather of the boy
 HELD = 0.75  # weight of whose hand or eye is named
 ENTERS = 1.3  # weight of who comes in behind the verb: "there came a knight"
 SAME = 1.25  # times as salient: named in the same sentence
@@ -29,9 +30,12 @@ def weight_of(tokens: Sequence[Token], noun: Noun, entity: Entity) -> float:
         weight = ENTERS
     if noun.plural and noun.determiner == "" and noun.kind == "description":
         weight *= 0.4
-    if noun.role == "possessor" and tokens[tokens[noun.head].head].dep in ("nsubj", "nsubjpass"):
+    owned = tokens[tokens[noun.head].head] if noun.role == "possessor" else None
+    if owned is not None and noun.kind != "pronoun" and genders("person", owned.lemma):
+        weight *= OWNER
+    elif owned is not None and owned.dep in ("nsubj", "nsubjpass"):
         weight = max(weight, 0.8)
-    if noun.role == "possessor" and tokens[tokens[noun.head].head].lemma in words("body"):
+    if owned is not None and owned.lemma in words("body"):
         weight = max(weight, HELD)
     if not noun.visible:
         weight *= 0.8

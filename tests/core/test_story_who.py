@@ -64,6 +64,10 @@ MEANT = [
     ("Ann saw her son. Then her son laughed. His mother sang. She wept.", "She wept", {"Ann"}),
     ("Mr Hale sat down. Mrs Hale sang. Then Hale laughed. He slept.", "He slept", {"Mr Hale"}),
     ("To Merrin she was a queen. Merrin sat down. He laughed.", "He laughed", {"Merrin"}),
+    ("There were four little girls. Tom smiled. The four sisters sang. They slept.", "They slept",
+     {"four little girls"}),
+    ("Ann was afraid of Farmer Hale's boy. She did not know him.", "him.", {"Farmer Hale's boy"}),
+    ("Ann had a chick. She feared something would happen to it. Then it slept.", "it slept", {"a chick"}),
     ("Tom bought shoes for Ann and Mary. He sold them.", "them.", {""}),
 ]  # fmt: skip
 
