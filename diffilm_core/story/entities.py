@@ -286,6 +286,8 @@ def _description(tokens: Sequence[Token], at: int, proper: list[bool]) -> Noun:
     if noun.plural and noun.animacy in ("person", "animal"):
         noun.animacy = "group"
         noun.gender = "mfn"
+        if noun.determiner == "number" and first < at and tokens[first].low in NUMBERS:
+            noun.words = (tokens[first].low, *noun.words)  # "four girls" are "the four sisters"
     return noun
 
 
@@ -361,7 +363,6 @@ def _make(tokens: Sequence[Token], first: int, last: int, head: int, kind: NounK
         determiner = "number"
     if determiner and len(inside) > 1:
         rest = rest[1:]
-    counted = (lead,) if determiner == "number" and lead.low in NUMBERS and rest[0] is not lead else ()
     another = ("other",) if lead.low == "another" else ()
     said = {t.low for t in rest}
     if determiner in ("the", "poss", "number") and said & {"other", "others"}:
@@ -369,6 +370,6 @@ def _make(tokens: Sequence[Token], first: int, last: int, head: int, kind: NounK
     token = tokens[head]
     return Noun(
         head, first, last, lead.start, tokens[last].end, token.sentence, token.quote, kind, token.lemma, "",
-        words=tuple(t.low for t in (*counted, *rest) if t.text[0].isalnum()) + another,
+        words=tuple(t.low for t in rest if t.text[0].isalnum()) + another,
         determiner=determiner,
     )  # fmt: skip
