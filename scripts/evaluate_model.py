@@ -35,6 +35,9 @@ from diffilm_core.training.render import SceneRenderer
 from diffilm_core.training.scenes import heldout_duos, heldout_prompts, sample_scenes
 from diffilm_core.training.sheet import contact_sheet
 
+MOVING = 64
+"""Of the prompts, those whose whole clips are made, for how much they move and what their first frames show."""
+
 
 @dataclass(frozen=True)
 class Sampling:
@@ -151,18 +154,22 @@ def main() -> None:
     wanted, where = torch.tensor(objects), torch.tensor(places)
     sampling = Sampling.of(args, model)
     began = time.monotonic()
-    clips = film(model, list(prompts), list(range(len(prompts))), sampling)
-    middle = clips[:, clips.shape[1] // 2]
+    middle = middles(model, list(prompts), list(range(len(prompts))), sampling)
+    clips = film(model, list(prompts[:MOVING]), list(range(len(prompts)))[:MOVING], sampling)
     words, pairs = heldout_duos(args.duos)
     both = middles(model, words, list(range(len(words))), sampling)
     shuffle = torch.randperm(len(prompts), generator=torch.Generator().manual_seed(0))
 
     real = sample_scenes(1000, seed=77, split="heldout", subjects=1)
     real_pairs = sample_scenes(1000, seed=76, split="heldout", subjects=2)
-    moving = sample_scenes(64, seed=78, split="heldout", clips=True)
+    moving = sample_scenes(MOVING, seed=78, split="heldout", clips=True)
     real_clips = renderer.render_clips(moving, frames=model.defaults.frames, fps=model.defaults.fps)
     figures = {
         "generated": judge(probe, to_unit(middle), wanted, where),
+        "generated, middle frames of clips": judge(
+            probe, to_unit(clips[:, clips.shape[1] // 2]), wanted[:MOVING], where[:MOVING]
+        ),
+        "generated, first frames of clips": judge(probe, to_unit(clips[:, 0]), wanted[:MOVING], where[:MOVING]),
         "real, held-out pairs": judge(probe, to_unit(renderer.render(real)), real.object, real.place),
         "shuffled prompts": judge(probe, to_unit(middle), wanted[shuffle], where[shuffle]),
         "two subjects, generated": judge(probe, to_unit(both), pairs.objects, pairs.place),
@@ -173,6 +180,7 @@ def main() -> None:
         "motion": {"generated": motion(clips), "real": motion(rearrange(real_clips, "b c t h w -> b t c h w").cpu())},
         "settings": {
             "prompts": len(prompts),
+            "clips": len(clips),
             "duos": len(words),
             **asdict(sampling),
             "device": str(model.device),
