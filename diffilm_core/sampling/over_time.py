@@ -25,7 +25,7 @@ class OverTime:
     image model has made of the same noise before (`sample_clip`). Above the noise level `high` every frame is the
     picture, where the condition `still` says so (the default): what little moves there these layers cannot tell, and
     SDEdit (Meng et al. 2022) of a clip that stands still begins so. Without a picture they work as in any other
-    model; one frame alone is the image model's. docs/training-log.md, run 17, says what this is worth.
+    model; one frame alone is the image model's. docs/training-log.md, runs 16 to 19, says what this is worth.
     """
 
     def __init__(self, schedule: NoiseSchedule, prediction: str, high: float) -> None:
@@ -64,5 +64,6 @@ class OverTime:
         """What the network says of frames x whose x0 is `picture`."""
         s = sigma.view(-1, 1, 1, 1, 1)
         root = (s**2 + 1).sqrt()
-        rest = x.float() - picture.float() / root if self.prediction == "eps" else x.float() - picture.float() * root
-        return (rest * (root / s if self.prediction == "eps" else 1 / s)).to(x)
+        if self.prediction == "eps":
+            return ((x.float() * root - picture.float()) / s).to(x)
+        return ((x.float() - picture.float() * root) / s).to(x)

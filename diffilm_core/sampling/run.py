@@ -26,6 +26,12 @@ def _device_of(network: Any) -> torch.device:
     return torch.device("cpu")
 
 
+def around_picture(unet: Any, cond: dict[str, Any]) -> bool:
+    """Whether a clip's middle frame is to be sampled first: not where each frame has a text, or is a picture itself."""
+    known = isinstance(getattr(unet, "over_time", None), OverTime)
+    return known and cond.get("enable_time", True) and len(cond["context"]) == 1
+
+
 def sample_clip(
     unet: Callable[..., Tensor],
     schedule: NoiseSchedule,
@@ -87,7 +93,7 @@ def sample_clip(
     pure = spacing in FROM_NOISE and start is None
     x = noisy_start(start, noise.to(dtype), sigmas[0], float(sigmas[0]) if pure else schedule.sigma_max)
     device = torch.device(device) if device is not None else _device_of(unet)
-    if isinstance(getattr(unet, "over_time", None), OverTime) and shape[1] > 1 and len(cond["context"]) == 1:
+    if around_picture(unet, cond) and shape[1] > 1:
         alone = Guidance(denoiser, cond, uncond, cfg, guidance, rescale=rescale)
         picture = run(alone, x[:, :, middle(shape[1])].to(device), sigmas, seed=seed)
         guided.tell(picture=picture / float(sigmas[-1] ** 2 + 1) ** 0.5, still=start is None)

@@ -39,43 +39,36 @@ def compiled(module: nn.Module, device: torch.device) -> nn.Module:
 
 def autoencoder(world: World, config: TrainConfig, folder: Path) -> AutoencoderKL:
     """Train the autoencoder on stills and set its scale factor to 1 / std of its latents."""
-    stage = config.stages["autoencoder"]
     vae = AutoencoderKL(replace(config.vae, scale_factor=1.0)).to(world.device)
-    loss = compiled(Reconstruct(vae), world.device)
+    reconstruct("autoencoder", world, config, folder, Reconstruct(vae))
+    vae.config = replace(config.vae, scale_factor=scale_of(vae, world.frames(64)))
+    return vae
+
+
+def reconstruct(name: str, world: World, config: TrainConfig, folder: Path, loss: Reconstruct) -> None:
+    """Train what of `loss.vae` wants gradients, on frames."""
+    stage, vae = config.stages[name], loss.vae
+    network = compiled(loss, world.device)
     cells = config.data.size // vae.downscale
 
     def step(index: int) -> Tensor:
         pixels = world.frames(stage.batch).contiguous(memory_format=torch.channels_last)
         noise = torch.randn(stage.batch, config.vae.z_channels, cells, cells, device=world.device)
-        return loss(pixels, noise)
+        return network(pixels, noise)
 
-    Run("autoencoder", {"vae": vae}, stage, folder, world.device).train(step)
+    Run(name, {"vae": vae}, stage, folder, world.device).train(step)
     vae.eval().requires_grad_(False)
-    pixels = world.frames(64)
-    log.info("autoencoder PSNR %.2f dB", decibels(vae, pixels))
-    vae.config = replace(config.vae, scale_factor=scale_of(vae, pixels))
-    return vae
+    log.info("%s PSNR %.2f dB", name, decibels(vae, world.frames(64)))
 
 
 def decoder(world: World, config: TrainConfig, folder: Path, vae: AutoencoderKL, weights: Path) -> AutoencoderKL:
     """Train the decoder on, alone, so that latents stay what they are: judged by LPIPS too, of the VGG or AlexNet
     `weights`. Raises DiffilmError as `Lpips.load` does."""
-    stage = config.stages["decoder"]
     distance = perceptual(weights, world.device)
     vae.requires_grad_(True)
     for module in (vae.encoder, vae.quant_conv):
         module.requires_grad_(False)
-    loss = compiled(Reconstruct(vae, 0.0, distance), world.device)
-    cells = config.data.size // vae.downscale
-
-    def step(index: int) -> Tensor:
-        pixels = world.frames(stage.batch).contiguous(memory_format=torch.channels_last)
-        noise = torch.randn(stage.batch, config.vae.z_channels, cells, cells, device=world.device)
-        return loss(pixels, noise)
-
-    Run("decoder", {"vae": vae}, stage, folder, world.device).train(step)
-    vae.eval().requires_grad_(False)
-    log.info("decoder PSNR %.2f dB", decibels(vae, world.frames(64)))
+    reconstruct("decoder", world, config, folder, Reconstruct(vae, 0.0, distance))
     return vae
 
 

@@ -68,8 +68,7 @@ def test_the_layers_over_time_see_the_picture_in_the_middle(unet, prediction: st
     unet.over_time = OverTime(SCHEDULE, prediction, 1.0)
     found = denoise(unet, prediction, x, sigma, WORDS, picture=PICTURE, still=still)
     torch.testing.assert_close(found, wanted, rtol=1e-4, atol=1e-4)
-    everywhere, unet.over_time = unet.over_time.everywhere(), None
-    unet.over_time = everywhere
+    unet.over_time = unet.over_time.everywhere()
     torch.testing.assert_close(
         denoise(unet, prediction, x, sigma, WORDS, picture=PICTURE), wanted, rtol=1e-4, atol=1e-4
     )
@@ -105,6 +104,19 @@ def test_a_clips_middle_frame_is_the_image_models_picture_of_its_noise(unet, mon
     else:  # every window's middle frame is the picture; where two windows meet their mean is taken
         assert (found[:, 4] - alone[:, 0]).abs().mean() < 0.5 * (found[:, 0] - alone[:, 0]).abs().mean()
     assert (found[:, 0] - alone[:, 0]).abs().mean() > 0.01, "a still"
+
+
+def test_no_picture_comes_before_pictures(unet: UNet, monkeypatch) -> None:
+    """Where each frame is one, or has a text of its own."""
+    calls, through = [], UNet._through
+    monkeypatch.setattr(
+        UNet, "_through", lambda self, x, *a, **k: calls.append(x.shape[2]) or through(self, x, *a, **k)
+    )
+    unet.over_time = OverTime(SCHEDULE, "v", 1.0)
+    texts = WORDS[:1].expand(FRAMES, -1, -1)
+    for told in ({"context": WORDS[:1], "enable_time": False}, {"context": texts}):
+        sample_clip(unet, SCHEDULE, "v", told, shape=(4, FRAMES, SIZE, SIZE), seed=3, steps=4, cfg=1.0)
+    assert calls == [FRAMES] * 8
 
 
 def test_a_clip_made_from_another_keeps_its_frames_apart(unet: UNet) -> None:

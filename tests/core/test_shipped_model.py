@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 import pytest
 import torch
 from torch import Tensor
@@ -29,14 +27,14 @@ def film(model):
     def latents(prompt: str, enable_time: bool = True) -> Tensor:
         if (prompt, enable_time) not in done:
             cond, uncond = model.text.encode([prompt, ""]).split(1)
-            fps = torch.tensor([d.fps])
+            told = {"fps": torch.tensor([d.fps]), "enable_time": enable_time}
             with torch.inference_mode():
                 done[prompt, enable_time] = sample_clip(
-                    partial(model.unet, enable_time=enable_time),
+                    model.unet,
                     model.schedule,
                     model.prediction,
-                    {"context": cond, "fps": fps},
-                    {"context": uncond, "fps": fps},
+                    {"context": cond, **told},
+                    {"context": uncond, **told},
                     shape=(model.unet.config.in_channels, d.frames, 16, 16),
                     seed=3,
                     steps=12,
