@@ -157,10 +157,24 @@ def test_the_loss_is_the_mean_of_its_parts_and_of_recomputed_blocks(folder, tiny
     assert torch.allclose(torch.autograd.grad(loss(0, 4), parameter)[0], plain, atol=1e-7)
 
 
-def test_a_model_that_works_around_its_middle_frame_is_trained_so() -> None:
+def test_a_model_that_works_around_its_middle_frame_is_trained_so(monkeypatch) -> None:
     base = bases.open_base(BaseConfig(), ObjectiveConfig(), torch.device("cpu"))
     assert isinstance(base.unet.over_time, OverTime)
     assert base.unet.over_time.high == math.inf
+    told: list[torch.Tensor] = []
+    call = OverTime.__call__
+
+    def watched(self, *rest):
+        told.append(rest[-1]["picture"])
+        return call(self, *rest)
+
+    monkeypatch.setattr(OverTime, "__call__", watched)
+    pixels = (moving(1, 4, 32) * 255).to(torch.uint8)[None]
+    task = Task("video", "a.safetensors", dict, None, {}, (32, 32))
+    with torch.no_grad():
+        batch_loss(base, base.unet, {"pixels": pixels, "captions": [""], "fps": torch.tensor([8.0])}, [0], task)
+        wanted = base.vae.encode(pixels[:, 2].movedim(-1, 1).float() / 127.5 - 1)
+    assert len(told) == 1 and torch.allclose(told[0][:, :, 0], wanted, atol=1e-4)
 
 
 def tiny_sd1(path: Path) -> UNet:
