@@ -34,7 +34,7 @@ POSTURE = these(
     "sit stand lie kneel crouch live dwell sleep hide wait rest perch nestle squat hang stay remain halt pause stop"
 )
 INTO = these("into through across along up down under beneath behind beside over onto among amongst above past")
-MOVES = words("verb.motion") | these(
+MOVES = words("verb.motion") - {"send"} | these(
     "start turn push press plunge plod stagger stride stalk pace tramp trudge scramble bound spring sweep slide glide"
     " hasten wade skip hop row paddle speed saunter amble stumble ramble roam limp scurry scamper scuttle lope"
     " rise soar"
@@ -46,6 +46,7 @@ STROLLS = these(
 KNOWN_AT = words("verb.thought", "verb.speech") | these("know bear educate name call make build buy")
 BE = these("is are was were be been being am had has have")
 HABIT = these("every each always often usually seldom generally commonly nightly")
+UNDONE = these("of about without for against than")  # before "going": it is only spoken or thought of
 SHOWN = these("be stand lie look grow stretch")
 LAND = words("outdoor") | words("indoor")
 
@@ -62,6 +63,8 @@ def evidence(tokens: Sequence[Token], noun: Noun) -> int:
         return 0  # "a lady known at the farm"
     if _is_habit(tokens, verb):
         return 1
+    if verb.dep == "pcomp" and tokens[verb.head].low in UNDONE:
+        return 0  # "dreamed of falling into the sea"
     if _told_before(tokens, verb.index):
         return min(strength, 3) if goes or stays else int(tokens[noun.first].low == "that")  # "had met in that room"
     relative = verb.dep == "relcl" and "when" not in kids  # the parser hangs "when he came" on a name before it
@@ -70,6 +73,13 @@ def evidence(tokens: Sequence[Token], noun: Noun) -> int:
     if verb.dep == "acl" and not goes:
         return min(strength, 2) if strength > 1 or stays else 0  # "a deer grazing in the meadow"
     return strength
+
+
+def is_home(tokens: Sequence[Token], noun: Noun) -> bool:
+    """Whether somebody's house is named by him alone: "to the baker's"."""
+    after = tokens[noun.last + 1] if noun.last + 1 < len(tokens) else None
+    owns = after is not None and after.low in ("'s", "’s") and after.tag == "POS"
+    return owns and noun.animacy == "person" and noun.role == "oblique" and noun.preposition in ("to", "at", "from")
 
 
 def narrates_now(tokens: Sequence[Token], noun: Noun) -> bool:
@@ -117,7 +127,7 @@ def _strength(tokens: Sequence[Token], noun: Noun) -> int:
     if noun.role == "object" and verb.lemma in ("see", "find", "perceive") and noun.determiner == "a":
         return 2
     if noun.role == "subject" and noun.lemma not in PERCHES:
-        if verb.lemma in SHOWN and noun.lemma not in ("air", "sky"):
+        if verb.lemma in SHOWN and noun.lemma not in SURFACE:
             return 2
         definite = noun.determiner == "the" and not noun.plural and noun.lemma in LAND - SURFACE
         return int(definite and not is_negated(tokens, noun.verb))
@@ -159,7 +169,7 @@ def _oblique(tokens: Sequence[Token], noun: Noun) -> int:
     weak = surface or noun.lemma in PERCHES
     if noun.lemma in LOOSE and (noun.determiner == "" or preposition in ("on", "upon")):
         weak = True
-    known = noun.animacy == "place" or noun.lemma in PARTS
+    known = noun.animacy in ("place", "person") or noun.lemma in PARTS
     if weak or (not known and not moving):
         return 1
     return 4 if moving or preposition in ("into", "through") else 3

@@ -9,18 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from .clauses import is_negated
 from .entities import Noun
-from .evidence import INTO, PARTS, PERCHES, POSTURE, evidence, narrates_now
-from .lexicon import these, words
+from .evidence import ARRIVE, INTO, MOVES, PARTS, PERCHES, POSTURE, evidence, is_home, narrates_now
+from .lexicon import words
 from .parse import Token
-from .times import is_told
+from .times import is_told, told_of
 
-NO_PLACE = words("body", "generic", "clothes", "time.unit", "time.day", "season", "weather") | these(
-    "rate way pace speed hurry haste rage fury silence tone whisper peace surprise astonishment trouble danger pain"
-    " fear joy love sleep dream dance thought mind memory life death battle war fight sight view distance lung"
-    " opportunity moment air manner line row procession fashion direction turn pair book paper letter tear laughter"
-    " word plan business"
-)
+ADVERBS = {
+    word: word for word in ["home", "upstairs", "downstairs", "indoors", "outdoors", "outside", "inside", "aboard"]
+} | {"ashore": "shore"}
+GOES = MOVES | ARRIVE
 MOVED = 2
 """Evidence that moves a scene which was surely somewhere else."""
 
@@ -34,12 +33,16 @@ def place_of(
     by = -1
     for noun in nouns:
         inner = _inner(tokens, noun, nouns)
+        if now and _is_elsewhere(tokens, noun):
+            best, by = (9, ""), noun.verb
+            continue
         if not _is_place(tokens, noun, inner) or not is_told(tokens, noun):
             continue
-        if noun.entities and noun.entities[0].acts > 2:
+        if noun.entities and noun.entities[0].acts > 2 and not is_home(tokens, noun):
             continue
         if (
             noun.plural
+            and noun.lemma != "stair"
             and noun.determiner not in ("the", "poss")
             and noun.kind != "name"
             and noun.preposition not in INTO
@@ -54,12 +57,41 @@ def place_of(
             continue
         if best is None or strength >= (best[0] if noun.verb == by else min(best[0], 3)):
             best, by = (strength, _phrase(noun, inner)), noun.verb
+    by_adverb = _by_adverb(tokens, nouns[0].sentence)
+    if by_adverb is not None and (best is None or best[0] < by_adverb[0] or best[1] == ""):
+        best = by_adverb
     if best is None and lapse and now and any(_travels(tokens, noun) for noun in nouns):
         return 0, ""  # "next day he went on"
     if best is None:
         return None
     spot = set(best[1].split()) & PERCHES and not set(best[1].split()) & words("indoor", "outdoor") - PERCHES
     return (1 if spot else best[0]), best[1]
+
+
+def _by_adverb(tokens: Sequence[Token], sentence: int) -> tuple[int, str] | None:
+    """Where a word beside a verb says that somebody goes or is: "went back home", "ran upstairs"."""
+    found = None
+    for token in tokens:
+        if token.sentence != sentence or token.quote >= 0 or token.low not in ADVERBS or token.tag not in ("RB", "NN"):
+            continue
+        verb = tokens[token.head]
+        if verb.pos == "ADV":  # "back home"
+            verb = tokens[verb.head]
+        joints = {tokens[c].low for c in verb.children}
+        goes, stays = verb.lemma in GOES, verb.lemma in POSTURE | {"be"}
+        if not (goes or stays) or not told_of(tokens, verb.index) or is_negated(tokens, verb.index):
+            continue
+        if verb.dep in ("acl", "relcl", "xcomp") or (goes and joints & {"as", "while", "was", "were", "had"}):
+            continue  # not there yet, or before now
+        found = (4 if goes else 3), ADVERBS[token.low]
+    return found
+
+
+def _is_elsewhere(tokens: Sequence[Token], noun: Noun) -> bool:
+    """ "came to a place where ...": somewhere that is not named yet."""
+    if noun.lemma not in ("place", "spot") or noun.determiner != "a" or noun.verb < 0 or not is_told(tokens, noun):
+        return False
+    return noun.preposition == "to" and tokens[noun.verb].lemma in MOVES and not is_negated(tokens, noun.verb)
 
 
 def _travels(tokens: Sequence[Token], noun: Noun) -> bool:
@@ -77,36 +109,17 @@ def _inner(tokens: Sequence[Token], noun: Noun, nouns: Sequence[Noun]) -> Noun |
 def _is_place(tokens: Sequence[Token], noun: Noun, inner: Noun | None) -> bool:
     if noun.kind == "pronoun":
         return False
-    if noun.animacy == "place" or noun.lemma in PERCHES:
+    if noun.animacy == "place" or noun.lemma in PERCHES or is_home(tokens, noun):
         return True
-    if noun.lemma in PARTS and inner is not None:
-        return inner.animacy == "place" or (
-            inner.animacy == "thing" and inner.lemma not in NO_PLACE and inner.determiner != "poss"
-        )
-    return noun.animacy == "thing" and _by_syntax(tokens, noun)
-
-
-def _by_syntax(tokens: Sequence[Token], noun: Noun) -> bool:
-    """Whether a noun that no list knows is where somebody goes or stays: "into the gully", "lay under the awning"."""
-    if noun.role != "oblique" or noun.verb < 0 or noun.lemma in NO_PLACE or noun.kind == "name":
+    if noun.lemma not in PARTS or inner is None:
         return False
-    if noun.determiner not in ("the", "a", "poss") or noun.lemma.endswith(
-        ("ness", "tion", "ment", "ity", "ing", "ance", "ence")
-    ):
-        return False
-    head = tokens[tokens[noun.head].head]
-    if tokens[head.head].index != noun.verb and tokens[head.head].dep != "prep":
-        return False  # it belongs to another noun
-    verb = tokens[noun.verb]
-    moves = verb.lemma in words("verb.motion") and noun.preposition in INTO
-    stays = verb.lemma in POSTURE and noun.preposition in INTO | {"in", "at", "on", "by", "near", "inside", "outside"}
-    lively = any(tokens[c].dep == "nsubj" for c in verb.children) or verb.dep in ("conj", "advcl", "xcomp")
-    return (moves or stays) and lively and noun.determiner != "poss"
+    return inner.animacy == "place" or inner.kind == "name" or inner.lemma in PERCHES | words("room.words")
 
 
 def _phrase(noun: Noun, inner: Noun | None) -> str:
+    home = "'s house" if noun.animacy == "person" else ""  # "to the baker's"
     if noun.kind == "name":
-        return " ".join(noun.name)
+        return " ".join(noun.name) + home
     kept = [w for w in noun.words if w not in ("very", "own", "same", "other", "certain", "such", "so")]
-    text = " ".join(kept[-3:])
+    text = " ".join(kept[-3:]) + home
     return f"{text} of the {' '.join(inner.words[-3:])}" if inner is not None else text

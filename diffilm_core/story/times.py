@@ -27,9 +27,11 @@ def is_told(tokens: Sequence[Token], noun: Noun) -> bool:
     """Whether what the noun says of the scene is told of it as fact: not in speech, thought, a likeness or a wish."""
     if noun.quote >= 0 or noun.determiner == "no" or is_likened(tokens, noun.head):
         return False
-    verb = noun.verb
-    if verb < 0:
-        return True
+    return noun.verb < 0 or told_of(tokens, noun.verb)
+
+
+def told_of(tokens: Sequence[Token], verb: int) -> bool:
+    """Whether what a verb says is told as fact."""
     if is_unreal(tokens, verb) or _supposed(tokens, verb):
         return False
     for at in _clauses_above(tokens, verb):

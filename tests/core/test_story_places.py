@@ -27,6 +27,14 @@ def places(text: str) -> list[str]:
         "He started for the castle.",
         "He was impatient to ride on to the castle.",
         "Pity sprang up in him beside the impulse of joy.",
+        "He dreamed of falling into the sea.",  # "of" before the verb: not done
+        "He spoke of the joy of walking through a forest.",
+        "At last he fell into a doze.",  # no place
+        "He stood on the edge of a passion.",
+        "The child was sent to a castle.",  # the scene does not go with her
+        "There was a space between them.",
+        "He was to take the letter home.",
+        "As she went home she was glad.",  # not there yet
     ],
 )
 def test_a_place_in_passing_moves_no_scene(passing: str) -> None:
@@ -42,6 +50,14 @@ def test_a_place_in_passing_moves_no_scene(passing: str) -> None:
         ("He came back over the fields and sat down in the garden.", "garden"),
         ("The birds rose in the air.", "air"),
         ("They started up the path.", "path"),
+        ("He went back home.", "home"),
+        ("She hurried upstairs and cried.", "upstairs"),
+        ("Running down stairs, he called the cook.", "stairs"),
+        ("He came to a place where nobody lived.", ""),
+        ("She went to the baker's and bought bread.", "baker's house"),
+        ("They dined at Mrs. Dale's.", "Dale's house"),
+        ("He came to a green hollow.", "green hollow"),
+        ("He sat on the edge of the table.", "edge of the table"),
         ("“Come,” said Bo, when Helen arrived at their little hut, “sit down.”", "little hut"),
     ],
 )
