@@ -24,7 +24,7 @@ PERCHES = these(
 )
 PARTS = these(
     "edge side bottom top middle foot end entrance corner mouth bank heart midst depth centre center brink"
-    " shore front back step threshold wave shade outskirt border interior heap pile clump cluster"
+    " shore front back step threshold wave shade stretch strip expanse outskirt border interior heap pile clump cluster"
 )
 SURFACE = these(
     "ground floor world wall space heaven heavens hold ship-board flat stage fall spring common earth land sky air"
@@ -37,17 +37,21 @@ INTO = these("into through across along up down under beneath behind beside over
 MOVES = words("verb.motion") - {"send"} | these(
     "start turn push press plunge plod stagger stride stalk pace tramp trudge scramble bound spring sweep slide glide"
     " hasten wade skip hop row paddle speed saunter amble stumble ramble roam limp scurry scamper scuttle lope"
-    " rise soar"
+    " rise soar scatter disperse"
 )
 SAME_IN_PAST = these("put set cut let hit hurt shut spread cast thrust burst beat cost split read rid shed spit")
 STROLLS = these(
     "walk ride drive journey voyage march climb flight run trip visit return ramble stroll remove move step"
 )
 KNOWN_AT = words("verb.thought", "verb.speech") | these("know bear educate name call make build buy")
+PATH = these("by past over across along up down")
+PUTS = these("put lay place throw cast thrust drop stuff pour pack fling toss hide pop shove hang")
+SIGHT = these("sight view search quest direction")
+EVENTS = these("ball dance fair wedding feast party concert opera funeral market play")
 BE = these("is are was were be been being am had has have")
 HABIT = these("every each always often usually seldom generally commonly nightly")
-UNDONE = these("of about without for against than")  # before "going": it is only spoken or thought of
-SHOWN = these("be stand lie look grow stretch")
+UNDONE = these("before of about without for against than")  # before "going": it is only spoken or thought of
+SHOWN = these("be stand lie grow stretch")
 LAND = words("outdoor") | words("indoor")
 
 
@@ -63,16 +67,22 @@ def evidence(tokens: Sequence[Token], noun: Noun) -> int:
         return 0  # "a lady known at the farm"
     if _is_habit(tokens, verb):
         return 1
-    if verb.dep == "pcomp" and tokens[verb.head].low in UNDONE:
+    if _is_undone(tokens, verb):
         return 0  # "dreamed of falling into the sea"
     if _told_before(tokens, verb.index):
-        return min(strength, 3) if goes or stays else int(tokens[noun.first].low == "that")  # "had met in that room"
+        return min(strength, 3 if goes or stays else 1)  # "had met him at the inn"
+    if goes and any(tokens[c].low == "before" and tokens[c].dep == "mark" for c in verb.children):
+        return 0  # "before he reached the houses"
     relative = verb.dep == "relcl" and "when" not in kids  # the parser hangs "when he came" on a name before it
     if relative or (verb.dep == "acl" and verb.tag == "VBN" and tokens[verb.head].dep != "ROOT"):
-        return int(strength > 1 or stays)
+        return 1
     if verb.dep == "acl" and not goes:
-        return min(strength, 2) if strength > 1 or stays else 0  # "a deer grazing in the meadow"
+        return int(strength > 1 or stays)  # "a deer grazing in the meadow"
     return strength
+
+
+def _is_undone(tokens: Sequence[Token], verb: Token) -> bool:
+    return verb.dep == "pcomp" and tokens[verb.head].low in UNDONE
 
 
 def is_home(tokens: Sequence[Token], noun: Noun) -> bool:
@@ -80,6 +90,12 @@ def is_home(tokens: Sequence[Token], noun: Noun) -> bool:
     after = tokens[noun.last + 1] if noun.last + 1 < len(tokens) else None
     owns = after is not None and after.low in ("'s", "’s") and after.tag == "POS"
     return owns and noun.animacy == "person" and noun.role == "oblique" and noun.preposition in ("to", "at", "from")
+
+
+def is_event(tokens: Sequence[Token], noun: Noun) -> bool:
+    """Whether somebody goes to, or is at, what many come together for: "went to the ball"."""
+    there = noun.lemma in EVENTS and noun.preposition in ("to", "at") and noun.determiner != "" and noun.verb >= 0
+    return there and tokens[noun.verb].lemma in MOVES | {"be"}
 
 
 def narrates_now(tokens: Sequence[Token], noun: Noun) -> bool:
@@ -127,10 +143,14 @@ def _strength(tokens: Sequence[Token], noun: Noun) -> int:
     if noun.role == "object" and verb.lemma in ("see", "find", "perceive") and noun.determiner == "a":
         return 2
     if noun.role == "subject" and noun.lemma not in PERCHES:
-        if verb.lemma in SHOWN and noun.lemma not in SURFACE:
-            return 2
+        if (
+            verb.lemma in SHOWN
+            and noun.lemma not in SURFACE
+            and (noun.determiner or noun.plural or noun.kind == "name")
+        ):
+            return 2  # not "grass grows over it"
         definite = noun.determiner == "the" and not noun.plural and noun.lemma in LAND - SURFACE
-        return int(definite and not is_negated(tokens, noun.verb))
+        return int(definite and verb.lemma not in MOVES and not is_negated(tokens, noun.verb))
     return 0
 
 
@@ -161,18 +181,23 @@ def _oblique(tokens: Sequence[Token], noun: Noun) -> int:
         return 0  # "was running to his kennel, when": not there yet
     if preposition == "to":
         return 4 if moving and owner.pos in ("VERB", "AUX", "ADV", "ADP") else 0
-    if preposition not in AT or (preposition == "at" and noun.determiner == "" and noun.lemma == "bay"):
+    if (preposition not in AT and not (preposition == "about" and moving)) or (
+        preposition == "at" and noun.determiner == "" and noun.lemma == "bay"
+    ):
         return 0
     surface = noun.lemma in SURFACE and not noun.plural and noun.kind != "name" and preposition != "at"
     if noun.lemma == "air" and moving and verb is not None:
         surface = any(tokens[c].dep == "dobj" for c in verb.children)  # "rose in the air", not "threw it in the air"
     weak = surface or noun.lemma in PERCHES
+    if verb is not None and verb.lemma in PUTS:
+        weak = weak or any(tokens[c].dep == "dobj" for c in verb.children)  # "put it into the cupboard": only the thing
     if noun.lemma in LOOSE and (noun.determiner == "" or preposition in ("on", "upon")):
         weak = True
-    known = noun.animacy in ("place", "person") or noun.lemma in PARTS
+    known = noun.animacy in ("place", "person") or noun.lemma in PARTS | EVENTS
     if weak or (not known and not moving):
         return 1
-    return 4 if moving or preposition in ("into", "through") else 3
+    goal = moving and preposition not in PATH
+    return 4 if goal or preposition in ("into", "through") else 3
 
 
 def _goes_on(tokens: Sequence[Token], verb: Token) -> bool:
@@ -223,9 +248,10 @@ def _from_or_of(tokens: Sequence[Token], noun: Noun, chain: set[str], moving: bo
         people = words("person", "animal", "group", "body", "title")
         return int(owner.dep == "nsubj" and room and owner.lemma not in people)  # "the walls of the room"
     away = "away" in {t.low for t in tokens[max(0, token.head - 2) : token.head]}
-    if moving or away:
-        return -1
     verb = tokens[noun.verb]
+    thrown = noun.verb >= 0 and any(tokens[c].dep == "dobj" for c in verb.children)
+    if moving or away:
+        return 0 if thrown or (noun.verb >= 0 and _is_undone(tokens, verb)) else -1
     posed = noun.verb >= 0 and verb.lemma in words("verb.look") | {"look", "peep", "shout", "call", "hang"}
     return int(posed and verb.dep not in ("acl", "relcl") and not noun.plural)  # "looking down from the top of a tree"
 
@@ -239,7 +265,7 @@ def _of_thing(tokens: Sequence[Token], noun: Noun, owner: Token) -> int:
         return 3 if verb.lemma in ARRIVE - {"leave", "quit"} else 0
     if preposition.low not in AT | {"to"} or tokens[preposition.head].index != verb.index or owner.lemma in PARTS:
         return 0
-    if owner.lemma in words("person", "animal", "group", "body"):
+    if owner.lemma in words("person", "animal", "group", "body") or owner.lemma in SIGHT:
         return 0
     return 3 if verb.lemma in MOVES else 1
 
@@ -253,8 +279,7 @@ def _beside_noun(tokens: Sequence[Token], noun: Noun, owner: Token, verb: Token 
     if preposition == "to" and owner.dep == "dobj" and verb is not None and verb.lemma in MOVES:
         there = noun.animacy == "place" and not is_negated(tokens, verb.index)
         return 4 if there else 0  # "took the boat to the island"
-    inside = ("nsubj", "dobj", "ROOT", "nsubjpass", "attr", "pobj", "conj", "appos")
     main = verb is not None and verb.dep in ("ROOT", "conj") and not any(tokens[c].low == "had" for c in verb.children)
     if main and owner.dep in ("dobj", "pobj") and preposition in ("in", "on", "at") and noun.determiner in ("the", "a"):
         return 2 if noun.animacy == "place" or noun.lemma in PARTS else 1  # "finds a flower in the street"
-    return 1 if owner.dep in inside and preposition in AT else 0
+    return int(preposition in AT)

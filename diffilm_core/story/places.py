@@ -11,14 +11,16 @@ from collections.abc import Sequence
 
 from .clauses import is_negated
 from .entities import Noun
-from .evidence import ARRIVE, INTO, MOVES, PARTS, PERCHES, POSTURE, evidence, is_home, narrates_now
-from .lexicon import words
+from .evidence import ARRIVE, INTO, MOVES, PARTS, PERCHES, POSTURE, evidence, is_event, is_home, narrates_now
+from .lexicon import these, words
 from .parse import Token
 from .times import is_told, told_of
 
 ADVERBS = {
     word: word for word in ["home", "upstairs", "downstairs", "indoors", "outdoors", "outside", "inside", "aboard"]
 } | {"ashore": "shore"}
+FURNITURE = these("door bed hearth fireplace stove cradle sofa couch sideboard")
+WITHIN, WITHOUT = ("inside", "indoors"), ("outside", "outdoors")
 GOES = MOVES | ARRIVE
 MOVED = 2
 """Evidence that moves a scene which was surely somewhere else."""
@@ -53,11 +55,13 @@ def place_of(
         strength = evidence(tokens, noun)
         if strength < 0 and now and set(noun.words) & set(now.split()):
             best, by = (9, ""), noun.verb
-        if strength <= 0 or (now and strength < min(held, MOVED)):
+        if noun.lemma == "home" and noun.preposition == "at" and _is_within(best[1] if best else now):
+            continue  # at home in the house
+        if strength <= 0 or (now and strength < min(held, MOVED) and not _is_indoors_now(noun, now)):
             continue
         if best is None or strength >= (best[0] if noun.verb == by else min(best[0], 3)):
             best, by = (strength, _phrase(noun, inner)), noun.verb
-    by_adverb = _by_adverb(tokens, nouns[0].sentence)
+    by_adverb = _by_adverb(tokens, nouns[0].sentence, now)
     if by_adverb is not None and (best is None or best[0] < by_adverb[0] or best[1] == ""):
         best = by_adverb
     if best is None and lapse and now and any(_travels(tokens, noun) for noun in nouns):
@@ -68,7 +72,7 @@ def place_of(
     return (1 if spot else best[0]), best[1]
 
 
-def _by_adverb(tokens: Sequence[Token], sentence: int) -> tuple[int, str] | None:
+def _by_adverb(tokens: Sequence[Token], sentence: int, now: str) -> tuple[int, str] | None:
     """Where a word beside a verb says that somebody goes or is: "went back home", "ran upstairs"."""
     found = None
     for token in tokens:
@@ -83,8 +87,21 @@ def _by_adverb(tokens: Sequence[Token], sentence: int) -> tuple[int, str] | None
             continue
         if verb.dep in ("acl", "relcl", "xcomp") or (goes and joints & {"as", "while", "was", "were", "had"}):
             continue  # not there yet, or before now
+        here = WITHIN if _is_within(now) else WITHOUT if now else ()
+        if token.low in here or (here == WITHIN and token.low == "home" and verb.lemma == "come"):
+            continue  # where they are already
         found = (4 if goes else 3), ADVERBS[token.low]
     return found
+
+
+def _is_within(place: str) -> bool:
+    return bool(set(place.split()) & words("indoor"))
+
+
+def _is_indoors_now(noun: Noun, now: str) -> bool:
+    """Whether what stands in houses only is beside somebody who was outdoors: "hid behind the bed"."""
+    furniture = noun.lemma in FURNITURE and noun.determiner in ("the", "poss") and noun.role == "oblique"
+    return furniture and bool(set(now.split()) & words("outdoor")) and not _is_within(now)
 
 
 def _is_elsewhere(tokens: Sequence[Token], noun: Noun) -> bool:
@@ -109,7 +126,7 @@ def _inner(tokens: Sequence[Token], noun: Noun, nouns: Sequence[Noun]) -> Noun |
 def _is_place(tokens: Sequence[Token], noun: Noun, inner: Noun | None) -> bool:
     if noun.kind == "pronoun":
         return False
-    if noun.animacy == "place" or noun.lemma in PERCHES or is_home(tokens, noun):
+    if noun.animacy == "place" or noun.lemma in PERCHES or is_home(tokens, noun) or is_event(tokens, noun):
         return True
     if noun.lemma not in PARTS or inner is None:
         return False

@@ -35,6 +35,14 @@ def places(text: str) -> list[str]:
         "There was a space between them.",
         "He was to take the letter home.",
         "As she went home she was glad.",  # not there yet
+        "He put the letter into a cupboard.",  # only the letter
+        "They came in sight of the farm.",
+        "Before they reached the river he was glad.",
+        "The towers of the castle looked old.",
+        "They stood inside.",
+        "He carried a letter from the kitchen.",
+        "Before going from the kitchen he was glad.",
+        "Ann was at home.",
     ],
 )
 def test_a_place_in_passing_moves_no_scene(passing: str) -> None:
@@ -57,6 +65,9 @@ def test_a_place_in_passing_moves_no_scene(passing: str) -> None:
         ("She went to the baker's and bought bread.", "baker's house"),
         ("They dined at Mrs. Dale's.", "Dale's house"),
         ("He came to a green hollow.", "green hollow"),
+        ("He went to the hall by a stair.", "hall"),
+        ("He walked about the farm.", "farm"),
+        ("They went to the ball and were glad.", "ball"),
         ("He sat on the edge of the table.", "edge of the table"),
         ("“Come,” said Bo, when Helen arrived at their little hut, “sit down.”", "little hut"),
     ],
@@ -74,6 +85,10 @@ def test_going_and_being_there_moves_it(moving: str, place: str) -> None:
         ("Many had talked with Tom in that room.", "room"),
         ("The sea rolled on.", "sea"),
         ("Tom slept, and a farm was told of.", ""),
+        ("Grass grows soon over graves.", ""),
+        ("At last the carriage came.", ""),
+        ("He had lost his money in the wood.", "wood"),
+        ("They saw a long stretch of road.", "long stretch of the road"),
     ],
 )
 def test_little_is_enough_where_no_place_is_known(first: str, place: str) -> None:
@@ -98,3 +113,8 @@ def test_a_spot_gives_way_to_a_place() -> None:
 )
 def test_times(sentence: str, time: str) -> None:
     assert read(sentence).sentences[0].time == time
+
+
+def test_furniture_beside_somebody_outdoors_has_him_indoors() -> None:
+    assert places("Tom ran into the wood. Later he hid behind the sofa.")[-1] == "sofa"
+    assert places("Tom ran into the hall. Later he hid behind the sofa.")[-1] == "hall"
