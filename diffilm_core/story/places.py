@@ -64,8 +64,8 @@ def place_of(
     by_adverb = _by_adverb(tokens, nouns[0].sentence, now)
     if by_adverb is not None and (best is None or best[0] < by_adverb[0] or best[1] == ""):
         best = by_adverb
-    if best is None and lapse and now and any(_travels(tokens, noun) for noun in nouns):
-        return 0, ""  # "next day he went on"
+    if best is None and now and any(_departs(tokens, noun, lapse) for noun in nouns):
+        return 0, ""
     if best is None:
         return None
     spot = set(best[1].split()) & PERCHES and not set(best[1].split()) & words("indoor", "outdoor") - PERCHES
@@ -111,9 +111,15 @@ def _is_elsewhere(tokens: Sequence[Token], noun: Noun) -> bool:
     return noun.preposition == "to" and tokens[noun.verb].lemma in MOVES and not is_negated(tokens, noun.verb)
 
 
-def _travels(tokens: Sequence[Token], noun: Noun) -> bool:
-    verb = tokens[noun.verb].lemma if noun.verb >= 0 else ""
-    return noun.role == "subject" and verb in ("go", "walk", "ride", "travel", "journey", "sail")
+def _departs(tokens: Sequence[Token], noun: Noun, lapse: bool) -> bool:
+    """ "they set out", "next day he went on"."""
+    if noun.role != "subject" or noun.verb < 0:
+        return False
+    verb = tokens[noun.verb]
+    if lapse and verb.lemma in ("go", "walk", "ride", "travel", "journey", "sail"):
+        return True
+    off = verb.lemma in ("set", "start") and any(tokens[c].low in ("out", "off", "forth") for c in verb.children)
+    return off and is_told(tokens, noun) and not is_negated(tokens, noun.verb)
 
 
 def _inner(tokens: Sequence[Token], noun: Noun, nouns: Sequence[Noun]) -> Noun | None:

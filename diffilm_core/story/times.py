@@ -20,6 +20,7 @@ COMING = these("come fall break begin dawn draw arrive set approach be find clos
 LIGHTS = these("sunbeam sunlight sunshine sun light air mist fog sky dew star breeze wind shadow chill frost gloom")
 BY_LIGHT = {"moonlight": "night", "starlight": "night", "dark": "dark"}
 MEALS = these("breakfast lunch luncheon dinner supper tea")
+WHICH = these("next last early late second third fourth fifth sixth seventh other")
 HABIT = these("every each all often usually always sometimes")
 
 
@@ -145,9 +146,14 @@ def _said(tokens: Sequence[Token], noun: Noun) -> str:
     owner = tokens[tokens[tokens[noun.head].head].head] if noun.preposition == "of" else None
     if owner is not None and noun.lemma == "day" and owner.lemma in ("close", "end") and not noun.determiner:
         return f"{owner.lemma} of day"
-    named = lead in ("one", "next") or said & {"next", "last", "early", "late"} or noun.kind == "name"
+    clause = {tokens[c].low for c in tokens[noun.verb].children} if noun.verb >= 0 else set()
+    comes = noun.role == "subject" and noun.verb >= 0 and tokens[noun.verb].lemma in COMING
+    which = said & WHICH or (said - {noun.lemma}) & words("season", "time.day")  # "the third day", "a summer day"
+    named = lead in ("one", "next") or which or noun.kind == "name" or (comes and noun.lemma in words("season"))
     if noun.lemma in VAGUE_ALONE and not named and noun.role != "predicate":
         return ""
+    if "good" in said or ("last" in said and "had" in clause):
+        return ""  # "good night" is a greeting; what "he had done last autumn" was before
     before = tokens[noun.first - 1].low if noun.first else ""
     if noun.lemma in ("light", "moonlight") or lead == "no" or {lead, before} & HABIT:
         return ""
@@ -163,5 +169,4 @@ def _said(tokens: Sequence[Token], noun: Noun) -> str:
         or (lead in ("one", "that", "this") and noun.role not in ("subject", "object"))
     ):
         return told
-    comes = noun.role == "subject" and noun.verb >= 0 and tokens[noun.verb].lemma in COMING
     return told if comes else ""

@@ -1,4 +1,4 @@
-"""Proves what moves a story's scene and what does not: going and being there does, what is told in passing does not."""
+"""Proves what moves a story's scene (going and being there) and what does not (what is told in passing), and what dates it."""
 
 from __future__ import annotations
 
@@ -68,6 +68,7 @@ def test_a_place_in_passing_moves_no_scene(passing: str) -> None:
         ("He went to the hall by a stair.", "hall"),
         ("He walked about the farm.", "farm"),
         ("They went to the ball and were glad.", "ball"),
+        ("They set out with the dog.", ""),
         ("He sat on the edge of the table.", "edge of the table"),
         ("“Come,” said Bo, when Helen arrived at their little hut, “sit down.”", "little hut"),
     ],
@@ -118,3 +119,17 @@ def test_times(sentence: str, time: str) -> None:
 def test_furniture_beside_somebody_outdoors_has_him_indoors() -> None:
     assert places("Tom ran into the wood. Later he hid behind the sofa.")[-1] == "sofa"
     assert places("Tom ran into the hall. Later he hid behind the sofa.")[-1] == "hall"
+
+
+@pytest.mark.parametrize(
+    ("sentence", "time"),
+    [
+        ("When the spring came he was glad.", "spring"),
+        ("It was on a fine summer day that he left.", "summer day"),
+        ("The third day he was glad.", "third day"),
+        ("With a hasty good night he left.", "morning"),  # a greeting
+        ("He had been there in the last autumn.", "morning"),  # before now
+    ],
+)
+def test_time_of_the_scene(sentence: str, time: str) -> None:
+    assert time in read(f"In the morning Tom sat in the kitchen. {sentence}").sentences[-1].time
