@@ -1,4 +1,4 @@
-"""Proves what moves a story's scene (going and being there) and what does not (what is told in passing), and what dates it."""
+"""Proves what moves the scene (going and being there), what does not (what is told in passing), and what dates it."""
 
 from __future__ import annotations
 
