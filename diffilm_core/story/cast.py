@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from .entities import NUMBERS, Noun
+from .kinds import PARENTS, alike
 from .lexicon import genders, these, words
 from .names import long_form
 
@@ -28,12 +29,13 @@ TITLED = {
     "lieut": ("lieutenant",), "sgt": ("sergeant",), "rev": ("clergyman", "parson", "reverend", "cleric"),
     "father": ("priest", "cleric"), "reverend": ("clergyman", "parson", "cleric"),
     "old": (), "little": (), "young": (), "poor": (), "dear": (), "uncle": (),
-    "aunt": (), "cousin": (), "brother": (), "sister": (), "mother": (), "lord": ("lord", "nobleman"),
+    "aunt": (), "cousin": (), "brother": (), "sister": (), "mother": (), "sir": ("sir", "baronet", "knight"),
+    "lord": ("lord", "nobleman", "marquis", "marquess", "earl", "viscount", "baron", "peer"),
 }  # fmt: skip
 COUNTS = NUMBERS | these("thousand million dozen")
 EPITHETS_PERSON = these(
     "man woman boy girl lady gentleman fellow child lad lass youth person maid maiden stranger creature"
-    " thing wretch villain rascal friend visitor guest traveller"
+    " lassie laddie babe infant damsel personage individual thing wretch villain rascal friend visitor guest traveller"
 )
 EPITHETS_ANIMAL = these("thing animal beast creature bird fish insect pet monster brute fellow rascal")
 
@@ -195,9 +197,19 @@ class Registry:
         if not fitting and noun.plural and noun.animacy == "group" and noun.determiner == "the":
             count = COUNTS & set(noun.words)  # "the four sisters" are the four girls
             fitting = [e for e in self.active if count and e.alive and e.plural and count == COUNTS & e.words]
+        if not fitting and noun.kind == "description" and noun.determiner == "the":
+            return self._otherwise(noun, owner)
         if fitting:
             return max(fitting, key=lambda e: (len(set(noun.words) & e.words), self.recency(e)))
         return None
+
+    def _otherwise(self, noun: Noun, owner: Entity | None) -> Entity | None:
+        """Who was called so by another word: "the lassie", of a girl."""
+        if noun.plural or noun.restricted:
+            return None
+        known = [e for word in sorted(alike(noun.lemma)) for e in self.by_word.get(word, ()) if e in self.active]
+        known = [e for e in known if e.fits(noun.gender, False) and self._compatible(e, noun, owner)]
+        return max(known, key=lambda e: (self.recency(e), e.order), default=None)
 
     def each(self, noun: Noun) -> tuple[Entity, ...]:
         """ "Both footmen", "the two boys": those who were each called one before."""
@@ -222,7 +234,9 @@ class Registry:
             creature = noun.animacy == "animal" or noun.lemma == "thing"
             species = entity.animacy == "animal" and creature and noun.lemma in kinds
             someone = entity.animacy == "person" and noun.animacy == "person" and noun.lemma in kinds
-            if not (species or someone) or entity in busy or not entity.fits(noun.gender, False):
+            human = bool(PARENTS & set(noun.words)) and entity.called and not entity.lemmas & words("animal")
+            gentle = noun.animacy == "animal" and entity.animacy == "person" and human  # "the old gentleman rabbit"
+            if not (species or someone or gentle) or entity in busy or not entity.fits(noun.gender, False):
                 continue
             if entity.proper or entity.lemma not in EPITHETS_PERSON:
                 shared = len(set(noun.words) & entity.words) + (noun.lemma in entity.epithets)
@@ -232,6 +246,8 @@ class Registry:
         if best is None:
             return None
         best[3].epithets.add(noun.lemma)
+        if noun.animacy == "animal" and best[3].animacy == "person":
+            self._learn_word(best[3], noun.lemma)
         return best[3]
 
     def recency(self, entity: Entity) -> float:

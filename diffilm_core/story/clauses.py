@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 
 from .entities import Noun
 from .lexicon import genders, these, words
@@ -17,10 +18,11 @@ PERCEPTION = these(
 WISHFUL = these("impatient eager anxious willing unwilling ready afraid desirous reluctant inclined loath likely")
 MODALS = these("would might could may can should must")
 UNREAL = frozenset(("if", "unless", "whether", "lest"))
-TEMPORAL = frozenset(("when", "while", "until", "till", "before", "after"))
+TEMPORAL = frozenset(("when", "while", "until", "till", "before", "after", "as"))
 TALK_OF = frozenset(("about", "of", "for", "concerning", "regarding", "with", "against", "on"))
 LIKENESS = frozenset(("like", "than", "unlike", "as", "without", "except", "but", "save", "besides", "despite"))
 NO_OTHER = frozenset(("ever", "before", "usual"))  # "brighter than ever": no comparison with anything
+PRESENT = frozenset(("VBP", "VBZ"))
 SIGHT = words("verb.look") | these("find meet hear know recognise recognize want need have get catch touch")
 
 
@@ -112,8 +114,30 @@ def _likens(verb: Token, lows: set[str]) -> bool:
     return verb.dep == "advcl" and "as" in lows and verb.tag in ("VBZ", "VBP")
 
 
-def is_visible(tokens: Sequence[Token], noun: Noun) -> bool:
-    """Whether somebody named here is there to be seen."""
+def is_past(paragraphs: Iterable[Sequence[Token]]) -> bool:
+    """Whether a story is told in the past tense."""
+    tags = Counter(t.tag for tokens in paragraphs for t in tokens if t.quote < 0 and t.tag in PRESENT | {"VBD"})
+    return tags["VBD"] > tags["VBP"] + tags["VBZ"]
+
+
+def _remarks(tokens: Sequence[Token], noun: Noun) -> bool:
+    """Whether a story in the past tense only remarks on somebody: on people in general ("as people say"), on the
+    telling itself ("I suspect", "as I told you")."""
+    if noun.role != "subject" or noun.verb < 0:
+        return False
+    verb = tokens[noun.verb]
+    kids = [tokens[c] for c in verb.children]
+    now = next((k.tag for k in kids if k.dep == "aux" and k.tag != "TO"), verb.tag) in PRESENT
+    if noun.lemma == "i":
+        said = verb.lemma in words("verb.thought", "verb.speech")
+        return said and (now or any(k.low == "you" and k.dep in ("dobj", "dative") for k in kids))
+    if noun.kind == "pronoun":
+        return now and bool(noun.entities) and not any(n.visible for e in noun.entities for n in e.nouns)
+    return now and noun.kind == "description" and (noun.determiner == "a" or (noun.plural and noun.determiner == ""))
+
+
+def is_visible(tokens: Sequence[Token], noun: Noun, past: bool = False) -> bool:
+    """Whether somebody named here is there to be seen. past: the story is told in the past tense."""
     if noun.quote >= 0 or noun.determiner == "no":
         return False
     if is_likened(tokens, noun.head) or (noun.joined is not None and not noun.joined.visible):
@@ -130,7 +154,7 @@ def is_visible(tokens: Sequence[Token], noun: Noun) -> bool:
             return False
     if verb < 0 or verb >= len(tokens):
         return True
-    if is_unreal(tokens, verb):
+    if is_unreal(tokens, verb) or (past and _remarks(tokens, noun)):
         return False
     lows = {tokens[c].low for c in tokens[verb].children}
     if noun.role == "subject" and noun.determiner == "a" and (lows & MODALS or _likens(tokens[verb], lows)):

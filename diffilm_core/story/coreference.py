@@ -14,7 +14,7 @@ from .cast import Entity, Registry
 from .clauses import is_likened, is_visible
 from .entities import FIRST, FIRST_PLURAL, SECOND, Noun
 from .grammar import Grammar
-from .kin import kin, note
+from .kin import kin, note, royal, unnamed
 from .lexicon import these, words
 from .parse import Token
 from .ranking import Context, choose, is_he_or_she
@@ -36,9 +36,11 @@ COLLECTIVE = these("crew party company family band group troop gang team couple 
 
 
 class Resolver:
-    """Reads paragraph after paragraph; every noun is given its entities. paragraphs: the nouns of all."""
+    """Reads paragraph after paragraph; every noun is given its entities. paragraphs: the nouns of all. past:
+    the story is told in the past tense."""
 
-    def __init__(self, paragraphs: Sequence[Sequence[Noun]]) -> None:
+    def __init__(self, paragraphs: Sequence[Sequence[Noun]], past: bool) -> None:
+        self.past = past
         self.registry = Registry(gender_votes(paragraphs), full_names(paragraphs))
         self.named = Named(paragraphs)
         self.clock = 0.0
@@ -88,7 +90,7 @@ class Resolver:
         else:
             found = self._named(noun)
         noun.entities = list(found)
-        noun.visible = is_visible(self.tokens, noun)
+        noun.visible = is_visible(self.tokens, noun, self.past)
         for entity in found:
             self._mention(entity, noun)
         if noun.joined is not None and found and noun.joined.entities:
@@ -133,7 +135,13 @@ class Resolver:
             return ()  # "praised as an officer"
         if noun.quote >= 0 and noun.lemma in HONOURS and noun.determiner == "poss":
             return (self.talk.heard,) if self.talk.heard is not None else ()  # "Your Majesty"
+        if noun.determiner == "no":
+            return ()  # "no beast offered to hurt them": none that is meant later
         found = kin(noun, owner, registry.active, self.binding) or registry.find(noun, owner)
+        found = found or royal(noun, registry.active)
+        supposed = noun.determiner == "a" and noun.quote < 0 and not is_visible(self.tokens, noun, self.past)
+        if found is None and supposed:
+            return ()  # "she thought she saw a man", "a man must have done it": nobody yet
         if found is None and noun.animacy in ("person", "animal"):
             found = self._epithet(noun)
             if found is not None:
@@ -159,8 +167,15 @@ class Resolver:
         else:
             registry.learn(found, noun)
         note(noun, found)
+        if (
+            noun.role == "object"
+            and noun.determiner == "a"
+            and noun.quote < 0
+            and self.tokens[noun.verb].lemma == "have"
+        ):
+            note(noun, found, self.grammar.subject(noun.verb))
         self._identify(noun, found)
-        nameless = registry.titled(noun, found)
+        nameless = registry.titled(noun, found) or unnamed(noun, found, registry.active)
         if nameless is not None and noun.quote < 0 and all(n.sentence != noun.sentence for n in nameless.nouns):
             self._merge(found, nameless)
         return (found,)
@@ -215,7 +230,7 @@ class Resolver:
 
     def _other(self, owner: Entity, noun: Noun) -> Entity | None:
         """ "His friend": the other one who is there."""
-        others = [e for e in self.registry.active if e.alive and e is not owner]
+        others = [e for e in self.registry.active if e.alive and e is not owner and any(n.quote < 0 for n in e.nouns)]
         there = [(salience(e, noun, self.clock), -e.order, e) for e in others if e.fits(noun.gender, False)]
         best = max(there, default=None, key=lambda item: item[:2])
         return best[2] if best is not None and best[0] > 0.05 else None
@@ -294,7 +309,9 @@ class Resolver:
                 continue
             if self._agrees(entity, pronoun) and entity.animacy == "person":
                 pronoun.entities = [entity]
-                pronoun.visible = is_visible(self.tokens, pronoun) if pronoun.sentence == noun.sentence else True
+                pronoun.visible = (
+                    is_visible(self.tokens, pronoun, self.past) if pronoun.sentence == noun.sentence else True
+                )
                 entity.nouns.append(pronoun)
                 entity.gender = pronoun.gender
             else:

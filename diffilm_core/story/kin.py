@@ -30,6 +30,7 @@ SHARED = {  # a wife's child is the husband's too, a father's wife the mother, a
 }  # fmt: skip
 MARRIED = these("mrs lady madame")
 DOCTORS = these("dr doctor professor prof")
+RULERS = these("king queen emperor empress monarch")
 
 
 def relation_of(noun: Noun) -> str:
@@ -40,8 +41,12 @@ def relation_of(noun: Noun) -> str:
     return next((RELATIONS[word] for word in said if word in RELATIONS), "")
 
 
-def note(noun: Noun, entity: Entity) -> None:
-    """Remember whose kin the entity is."""
+def note(noun: Noun, entity: Entity, having: Noun | None = None) -> None:
+    """Remember whose kin the entity is. having: the subject of "had a daughter", who has it."""
+    if having is not None:
+        if noun.lemma in RELATIONS and len(having.entities) == 1 and having.entities[0] is not entity:
+            entity.kin.append((RELATIONS[noun.lemma], having.entities[0]))
+        return
     relation = relation_of(noun)
     owners = noun.owner.entities if noun.owner is not None else ()
     if not relation or len(owners) != 1 or owners[0] is entity or owners[0].plural or noun.quote >= 0:
@@ -61,6 +66,31 @@ def kin(noun: Noun, owner: Entity | None, active: Sequence[Entity], binding: Bin
     found = _of(owner, relation, active) or [e for m in _of(owner, inner, active) for e in _of(m, outer, active)]
     near = [e for e in found if e in people]
     return max(near, key=active.index) if near else None if found else _by_name(noun, relation, owner, people)
+
+
+def royal(noun: Noun, active: Sequence[Entity]) -> Entity | None:
+    """ "The princess", where somebody was called a king's daughter."""
+    gender = {"princess": "f", "prince": "m"}.get(noun.lemma, "")
+    if not gender or noun.kind != "description" or noun.determiner not in ("the", "poss") or noun.plural:
+        return None
+    heirs = [e for e in active if any(word == "child" and _now(o).lemmas & RULERS for word, o in e.kin)]
+    return next((e for e in reversed(heirs) if e.animacy == "person" and e.fits(gender, False)), None)
+
+
+def unnamed(noun: Noun, entity: Entity, active: Sequence[Entity]) -> Entity | None:
+    """Who was only "her mother", of Miss Hale, before Mrs Hale is named. entity: the one who is named."""
+    titles = words("title.m") | DOCTORS if "m" in noun.gender else MARRIED
+    if noun.kind != "name" or noun.title not in titles or noun.plural or any(len(name) > 1 for name in entity.names):
+        return None
+    known = [e for e in active if e is not entity and not e.names and e.fits(noun.gender, False)]
+    known = [e for e in known if any(_family(word, _now(other), entity) for word, other in e.kin)]
+    return known[0] if len(known) == 1 else None
+
+
+def _family(relation: str, other: Entity, entity: Entity) -> bool:
+    """Whether who is this to another bears the other's family name."""
+    kept = relation == "spouse" or (relation == "parent" and other.title not in MARRIED)
+    return kept and other is not entity and bool(other.family & entity.family)
 
 
 def _of(owner: Entity, relation: str, active: Sequence[Entity]) -> list[Entity]:

@@ -11,6 +11,21 @@ if TYPE_CHECKING:
     from .entities import Noun
 
 PARENTS = these("father mother papa mama mamma daddy mummy brother sister lady gentleman boy girl")
+ALIKE = tuple(
+    these(line)
+    for line in (
+        "girl lass lassie maiden maid damsel miss", "boy lad laddie youth youngster", "baby babe infant",
+        "man fellow chap bloke", "child boy girl baby babe infant lad lass lassie laddie", "king monarch sovereign",
+        "priest clergyman parson cleric vicar", "doctor physician surgeon", "sailor seaman mariner",
+        "thief robber burglar", "mother mamma mama", "father papa", "lady gentlewoman", "woman female", "dog hound",
+        "donkey ass", "pig hog swine", "rabbit bunny hare", "rooster cock", "cat puss kitty",
+    )
+)  # fmt: skip
+
+
+def alike(word: str) -> frozenset[str]:
+    """The words that may stand for the same one: a girl is a lass, and a child."""
+    return frozenset().union(*(group for group in ALIKE if word in group))
 
 
 def kind_of_name(noun: Noun, names: Names) -> None:
@@ -32,7 +47,7 @@ def kind_of_name(noun: Noun, names: Names) -> None:
             genders("animal", singular) + "n" if genders("animal", singular) else "mfn",
         )
     elif (
-        (singular in words("indoor", "outdoor") and last not in names.titled and not _acts(noun, names))
+        (singular in words("indoor", "outdoor") and not {singular, last} & names.titled and not _acts(noun, names))
         or names.is_place(last)
         or (len(last) > 6 and last.endswith(("land", "shire")))
         or noun.name[0].lower() in ("mount", "lake")

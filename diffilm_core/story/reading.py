@@ -12,6 +12,7 @@ from typing import Literal
 from .actions import acts
 from .blocks import Kind
 from .cast import Entity, identifier
+from .clauses import is_past
 from .coreference import Resolver
 from .descriptions import Descriptions
 from .dialogue import mark_quotations, quotations, single_quoted
@@ -126,7 +127,7 @@ def read(text: str) -> Reading:
         names.learn(paragraph.tokens, text)
     for paragraph in paragraphs:
         paragraph.nouns = nouns(paragraph.tokens, text, names)
-    resolver = Resolver([paragraph.nouns for paragraph in paragraphs])
+    resolver = Resolver([p.nouns for p in paragraphs], is_past(p.tokens for p in paragraphs))
     reached = -1
     for paragraph in paragraphs:
         number = paragraph.tokens[0].sentence
