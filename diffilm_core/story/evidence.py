@@ -37,7 +37,7 @@ INTO = these("into through across along up down under beneath behind beside over
 MOVES = words("verb.motion") - {"send"} | these(
     "start turn push press plunge plod stagger stride stalk pace tramp trudge scramble bound spring sweep slide glide"
     " hasten wade skip hop row paddle speed saunter amble stumble ramble roam limp scurry scamper scuttle lope"
-    " rise soar scatter disperse"
+    " rise soar scatter disperse get"
 )
 SAME_IN_PAST = these("put set cut let hit hurt shut spread cast thrust burst beat cost split read rid shed spit")
 STROLLS = these(
@@ -45,9 +45,10 @@ STROLLS = these(
 )
 KNOWN_AT = words("verb.thought", "verb.speech") | these("know bear educate name call make build buy")
 PATH = these("by past over across along up down")
-PUTS = these("put lay place throw cast thrust drop stuff pour pack fling toss hide pop shove hang")
+PUTS = these("get put lay place throw cast thrust drop stuff pour pack fling toss hide pop shove hang")
 SIGHT = these("sight view search quest direction")
 EVENTS = these("ball dance fair wedding feast party concert opera funeral market play")
+MAYBE = these("perhaps maybe possibly probably")
 BE = these("is are was were be been being am had has have")
 HABIT = these("every each always often usually seldom generally commonly nightly")
 UNDONE = these("before of about without for against than")  # before "going": it is only spoken or thought of
@@ -67,7 +68,7 @@ def evidence(tokens: Sequence[Token], noun: Noun) -> int:
         return 0  # "a lady known at the farm"
     if _is_habit(tokens, verb):
         return 1
-    if _is_undone(tokens, verb):
+    if _is_undone(tokens, verb) or kids & MAYBE:
         return 0  # "dreamed of falling into the sea"
     if _told_before(tokens, verb.index):
         return min(strength, 3 if goes or stays else 1)  # "had met him at the inn"
@@ -180,7 +181,7 @@ def _oblique(tokens: Sequence[Token], noun: Noun) -> int:
     if preposition == "to" and verb is not None and verb.tag == "VBG" and _goes_on(tokens, verb):
         return 0  # "was running to his kennel, when": not there yet
     if preposition == "to":
-        return 4 if moving and owner.pos in ("VERB", "AUX", "ADV", "ADP") else 0
+        return 4 if moving and owner.pos in ("VERB", "AUX", "ADV", "ADP", "ADJ") else 0
     if (preposition not in AT and not (preposition == "about" and moving)) or (
         preposition == "at" and noun.determiner == "" and noun.lemma == "bay"
     ):

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from .clauses import is_negated
 from .entities import Noun
-from .evidence import ARRIVE, INTO, MOVES, PARTS, PERCHES, POSTURE, evidence, is_event, is_home, narrates_now
+from .evidence import ARRIVE, MOVES, PARTS, PERCHES, POSTURE, evidence, is_event, is_home, narrates_now
 from .lexicon import these, words
 from .parse import Token
 from .times import is_told, told_of
@@ -42,13 +42,7 @@ def place_of(
             continue
         if noun.entities and noun.entities[0].acts > 2 and not is_home(tokens, noun):
             continue
-        if (
-            noun.plural
-            and noun.lemma != "stair"
-            and noun.determiner not in ("the", "poss")
-            and noun.kind != "name"
-            and noun.preposition not in INTO
-        ):
+        if noun.plural and noun.lemma != "stair" and noun.determiner not in ("the", "poss") and noun.kind != "name":
             continue
         if past and narrates_now(tokens, noun):
             continue  # what is so at all times

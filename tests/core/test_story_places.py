@@ -43,6 +43,8 @@ def places(text: str) -> list[str]:
         "He carried a letter from the kitchen.",
         "Before going from the kitchen he was glad.",
         "Ann was at home.",
+        "Perhaps she was in the garden.",
+        "He ran among streets and carriages.",
     ],
 )
 def test_a_place_in_passing_moves_no_scene(passing: str) -> None:
@@ -69,6 +71,7 @@ def test_a_place_in_passing_moves_no_scene(passing: str) -> None:
         ("He walked about the farm.", "farm"),
         ("They went to the ball and were glad.", "ball"),
         ("They set out with the dog.", ""),
+        ("He got safe to London.", "London"),
         ("He sat on the edge of the table.", "edge of the table"),
         ("“Come,” said Bo, when Helen arrived at their little hut, “sit down.”", "little hut"),
     ],
