@@ -26,7 +26,7 @@ from diffilm_core.sampling.denoiser import Denoiser
 from diffilm_core.sampling.guidance import Guidance
 from diffilm_core.sampling.noise import initial_noise
 from diffilm_core.sampling.over_time import middle as middle_of
-from diffilm_core.sampling.samplers import SAMPLERS
+from diffilm_core.sampling.samplers import sampler_for
 from diffilm_core.sampling.spacing import sigmas_for
 from diffilm_core.training.emoji import SpriteBank
 from diffilm_core.training.pool import to_unit
@@ -92,18 +92,18 @@ def pictures(model: VideoModel, prompts: list[str], seeds: list[int], sampling: 
     of that seed. It is that frame, where the model has `OverTime`."""
     d, made = model.defaults, []
     sigmas = sigmas_for(model.schedule, sampling.steps or d.steps, d.spacing)
-    at = middle_of(d.frames)
     for first in tqdm(range(0, len(prompts), sampling.batch), desc="pictures"):
-        some = prompts[first : first + sampling.batch]
+        some, theirs = prompts[first:][: sampling.batch], seeds[first:][: sampling.batch]
         context = model.text.encode([*some, d.negative])
         cond = {"context": context[:-1], "enable_time": False}
         guided = Guidance(
             Denoiser(model.unet, model.schedule, model.prediction), cond,
             cond | {"context": context[-1:].expand(len(some), -1, -1)}, sampling.cfg or d.cfg,
         )  # fmt: skip
-        noise = torch.cat([initial_noise((1, *cells(model)), seed)[:, :, at] for seed in seeds[first:][: len(some)]])
+        noise = torch.cat([initial_noise((1, *cells(model)), seed)[:, :, middle_of(d.frames)] for seed in theirs])
+        x = (noise * (1 + sigmas[0] ** 2).sqrt()).to(model.device)
         with sampling.half(model):
-            latents = SAMPLERS[d.sampler](guided, (noise * (1 + sigmas[0] ** 2).sqrt()).to(model.device), sigmas)
+            latents = sampler_for(d.sampler)(guided, x, sigmas, seed=theirs)
         made.append(decoded(model, latents[:, :, 0], sampling))
     return torch.cat(made)
 

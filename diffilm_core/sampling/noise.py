@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
 from einops import rearrange
@@ -11,6 +12,8 @@ from torch import Tensor
 from ..errors import DiffilmError
 
 MAX_SEED = 2**64 - 1
+Seed = int | Sequence[int]
+"""That of a batch, or one for each of its clips."""
 
 
 def cpu_generator(seed: int) -> torch.Generator:
@@ -77,23 +80,29 @@ def initial_noise(
 
 
 class StepNoise:
-    """The noise of a stochastic sampler, step by step, from one seeded CPU generator: `noise(step) -> Tensor`.
+    """The noise of a stochastic sampler, step by step, from a seeded CPU generator: `noise(step) -> Tensor`.
 
     Starts at seed + 1, as ComfyUI does on a CPU, so that it differs from the initial noise. Asking for step
     k first draws and drops the steps before it: a resumed run gets the noise of an uninterrupted one. Steps
-    only go up.
+    only go up. With a seed for each clip of the batch, each gets what it would get alone.
+
+    Raises DiffilmError where seeds and clips are not as many.
     """
 
-    def __init__(self, x: Tensor, seed: int) -> None:
-        self.shape, self.device, self.dtype = x.shape, x.device, x.dtype
-        self.generator = cpu_generator((seed + 1) & MAX_SEED)
+    def __init__(self, x: Tensor, seed: Seed) -> None:
+        seeds = [seed] if isinstance(seed, int) else list(seed)
+        if not isinstance(seed, int) and len(seeds) != x.shape[0]:
+            raise DiffilmError(f"{len(seeds)} seeds for {x.shape[0]} clips; expected one number, or one for each clip")
+        self.shape = (x.shape[0] // len(seeds), *x.shape[1:])
+        self.device, self.dtype = x.device, x.dtype
+        self.generators = [cpu_generator((each + 1) & MAX_SEED) for each in seeds]
         self.drawn = 0
 
     def __call__(self, step: int) -> Tensor:
         if step < self.drawn:
             raise ValueError(f"noise of step {step} was already drawn")
         while self.drawn <= step:
-            noise = frame_noise(self.shape, self.generator)
+            noise = torch.cat([frame_noise(self.shape, generator) for generator in self.generators])
             self.drawn += 1
         return noise.to(self.device, self.dtype)
 

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from ..errors import DiffilmError, NotFinite
-from .noise import StepNoise
+from .noise import Seed, StepNoise
 
 Model = Callable[[Tensor, Tensor], Tensor]
 Noise = Callable[[int], Tensor]
@@ -53,7 +53,8 @@ class SamplerState:
 
 
 class Sampler(Protocol):
-    """What every entry of SAMPLERS takes. `seed` is the clip's; deterministic samplers do not use it."""
+    """What every entry of SAMPLERS takes. `seed` is the clip's, or one a clip of the batch; deterministic samplers do
+    not use it."""
 
     def __call__(
         self,
@@ -63,7 +64,7 @@ class Sampler(Protocol):
         *,
         callback: Callback | None = None,
         resume: SamplerState | None = None,
-        seed: int = 0,
+        seed: Seed = 0,
     ) -> Tensor: ...
 
 
@@ -149,7 +150,7 @@ def sample_euler(
     *,
     callback: Callback | None = None,
     resume: SamplerState | None = None,
-    seed: int = 0,
+    seed: Seed = 0,
 ) -> Tensor:
     """Euler steps of the probability-flow ODE (Karras et al. 2022, algorithm 1 without the correction)."""
     run = _Run(model, x, sigmas, callback, resume)
@@ -164,7 +165,7 @@ def sample_euler_ancestral(
     *,
     callback: Callback | None = None,
     resume: SamplerState | None = None,
-    seed: int = 0,
+    seed: Seed = 0,
     eta: float = 1.0,
     noise: Noise | None = None,
 ) -> Tensor:
@@ -182,7 +183,7 @@ def sample_ddim(
     *,
     callback: Callback | None = None,
     resume: SamplerState | None = None,
-    seed: int = 0,
+    seed: Seed = 0,
     eta: float = 0.0,
     noise: Noise | None = None,
 ) -> Tensor:
@@ -200,7 +201,7 @@ def sample_dpmpp_2m(
     *,
     callback: Callback | None = None,
     resume: SamplerState | None = None,
-    seed: int = 0,
+    seed: Seed = 0,
 ) -> Tensor:
     """DPM-Solver++(2M) (Lu et al. 2022, algorithm 2, midpoint form); first order at the first and the last step."""
     run = _Run(model, x, sigmas, callback, resume)
@@ -230,7 +231,7 @@ def sample_lcm(
     *,
     callback: Callback | None = None,
     resume: SamplerState | None = None,
-    seed: int = 0,
+    seed: Seed = 0,
     noise: Noise | None = None,
 ) -> Tensor:
     """Consistency sampling (Luo et al. 2023, LCM, algorithm 3): to x0, and back to the next level with fresh noise.

@@ -125,6 +125,16 @@ def test_ancestral_noise_is_the_one_of_comfyui_on_a_cpu() -> None:
         noise(1)
 
 
+def test_each_clip_of_a_batch_has_the_noise_of_its_own_seed() -> None:
+    x = torch.cat([start(torch.float64), start(torch.float64)])
+    both = sample_euler_ancestral(model, x, SIGMAS, seed=[4, 9])
+    alone = [sample_euler_ancestral(model, x[:1], SIGMAS, seed=seed) for seed in (4, 9)]
+    torch.testing.assert_close(both, torch.cat(alone))
+    assert not torch.equal(both[0], both[1])
+    with pytest.raises(DiffilmError, match="3 seeds for 2 clips"):
+        sample_euler_ancestral(model, x, SIGMAS, seed=[1, 2, 3])
+
+
 def test_eta_spans_euler_to_ancestral() -> None:
     x = start(torch.float64)
     assert torch.equal(sample_ddim(model, x, SIGMAS), sample_euler(model, x, SIGMAS))
