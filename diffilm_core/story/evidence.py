@@ -24,7 +24,8 @@ PERCHES = these(
 )
 PARTS = these(
     "edge side bottom top middle foot end entrance corner mouth bank heart midst depth centre center brink"
-    " shore front back step threshold wave shade stretch strip expanse outskirt border interior heap pile clump cluster"
+    " shore front back step threshold wave shade stretch strip expanse"
+    " outskirt border interior heap pile clump cluster"
 )
 SURFACE = these(
     "ground floor world wall space heaven heavens hold ship-board flat stage fall spring common earth land sky air"
@@ -37,7 +38,9 @@ INTO = these("into through across along up down under beneath behind beside over
 MOVES = words("verb.motion") - {"send"} | these(
     "start turn push press plunge plod stagger stride stalk pace tramp trudge scramble bound spring sweep slide glide"
     " hasten wade skip hop row paddle speed saunter amble stumble ramble roam limp scurry scamper scuttle lope"
-    " rise soar scatter disperse get"
+    " rise soar scatter disperse get strut parade prance shuffle sidle waddle hobble dive slink sneak skulk toil"
+    " swagger tiptoe canter clamber lumber tread wriggle flit flutter hurtle withdraw adjourn retreat emerge land"
+    " embark vanish"
 )
 SAME_IN_PAST = these("put set cut let hit hurt shut spread cast thrust burst beat cost split read rid shed spit")
 STROLLS = these(
@@ -72,9 +75,11 @@ def evidence(tokens: Sequence[Token], noun: Noun) -> int:
         return 0  # "dreamed of falling into the sea"
     if _told_before(tokens, verb.index):
         return min(strength, 3 if goes or stays else 1)  # "had met him at the inn"
-    if goes and any(tokens[c].low == "before" and tokens[c].dep == "mark" for c in verb.children):
-        return 0  # "before he reached the houses"
-    relative = verb.dep == "relcl" and "when" not in kids  # the parser hangs "when he came" on a name before it
+    before = any(tokens[c].low == "before" and tokens[c].dep == "mark" for c in verb.children)
+    if goes and before and not is_negated(tokens, verb.head):
+        return 0  # "before he reached the houses"; but "he had not gone far before he came to a wood"
+    # the parser hangs "when he came" on a name before it, and "she came" on "when she had walked a mile"
+    relative = verb.dep == "relcl" and "when" not in kids and tokens[verb.head].dep != "npadvmod"
     if relative or (verb.dep == "acl" and verb.tag == "VBN" and tokens[verb.head].dep != "ROOT"):
         return 1
     if verb.dep == "acl" and not goes:
@@ -197,6 +202,10 @@ def _oblique(tokens: Sequence[Token], noun: Noun) -> int:
     known = noun.animacy in ("place", "person") or noun.lemma in PARTS | EVENTS
     if weak or (not known and not moving):
         return 1
+    if verb is not None and verb.lemma in SHOWN:
+        spot = {tokens[c].lemma for c in verb.children if tokens[c].dep == "nsubj"}
+        if spot & (LAND | PARTS):
+            return 1  # "the room lay at the end of the passage": in the room
     goal = moving and preposition not in PATH
     return 4 if goal or preposition in ("into", "through") else 3
 

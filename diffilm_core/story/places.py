@@ -55,9 +55,13 @@ def place_of(
             continue
         if best is None or strength >= (best[0] if noun.verb == by else min(best[0], 3)):
             best, by = (strength, _phrase(noun, inner)), noun.verb
-    by_adverb = _by_adverb(tokens, nouns[0].sentence, now)
+    own = own_tokens(tokens, nouns[0])
+    by_adverb = _by_adverb(tokens, own, now)
     if by_adverb is not None and (best is None or best[0] < by_adverb[0] or best[1] == ""):
         best = by_adverb
+    entered = _entered(tokens, own, nouns)
+    if entered is not None and (best is None or by <= entered.head):
+        best = 4, _phrase(entered, None)
     if best is None and now and any(_departs(tokens, noun, lapse) for noun in nouns):
         return 0, ""
     if best is None:
@@ -66,12 +70,24 @@ def place_of(
     return (1 if spot else best[0]), best[1]
 
 
-def _by_adverb(tokens: Sequence[Token], sentence: int, now: str) -> tuple[int, str] | None:
+def own_tokens(tokens: Sequence[Token], noun: Noun) -> Sequence[Token]:
+    """The tokens of the noun's sentence."""
+    low, high = noun.first, noun.last + 1
+    while low > 0 and tokens[low - 1].sentence == noun.sentence:
+        low -= 1
+    while high < len(tokens) and tokens[high].sentence == noun.sentence:
+        high += 1
+    return tokens[low:high]
+
+
+def _by_adverb(tokens: Sequence[Token], own: Sequence[Token], now: str) -> tuple[int, str] | None:
     """Where a word beside a verb says that somebody goes or is: "went back home", "ran upstairs"."""
     found = None
-    for token in tokens:
-        if token.sentence != sentence or token.quote >= 0 or token.low not in ADVERBS or token.tag not in ("RB", "NN"):
+    for token in own:
+        if token.quote >= 0 or token.low not in ADVERBS or token.tag not in ("RB", "NN"):
             continue
+        if token.tag == "NN" and token.low != "home":
+            continue  # "the inside of the hut"
         verb = tokens[token.head]
         if verb.pos == "ADV":  # "back home"
             verb = tokens[verb.head]
@@ -86,6 +102,23 @@ def _by_adverb(tokens: Sequence[Token], sentence: int, now: str) -> tuple[int, s
             continue  # where they are already
         found = (4 if goes else 3), ADVERBS[token.low]
     return found
+
+
+def _entered(tokens: Sequence[Token], own: Sequence[Token], nouns: Sequence[Noun]) -> Noun | None:
+    """The building that somebody goes into: of "saw the castle and went in" the castle."""
+    for token in own:
+        bare = token.low == "in" and token.quote < 0 and not token.children
+        if not bare or tokens[token.head].lemma not in MOVES:
+            continue
+        verb = tokens[token.head]
+        if verb.dep == "relcl" or is_negated(tokens, verb.index) or not told_of(tokens, verb.index):
+            continue
+        seen = [
+            n for n in nouns if n.head < token.index and n.quote < 0 and n.lemma in words("indoor") and not n.plural
+        ]
+        if seen:
+            return seen[-1]
+    return None
 
 
 def _is_within(place: str) -> bool:

@@ -9,7 +9,7 @@ from .clauses import is_negated
 from .entities import Noun
 from .lexicon import words
 from .parse import Token
-from .places import place_of
+from .places import own_tokens, place_of
 from .times import is_told, time_of
 
 
@@ -40,10 +40,12 @@ class Setting:
         """Take up what one sentence says. tokens: its paragraph's; nouns: the sentence's own."""
         self.next_sentence()
         past = self.tenses[0] > 2 * self.tenses[1] + 1
-        if nouns:
-            self._hear(tokens, nouns[0].sentence)
-        if not nouns or (tokens[_last(tokens, nouns[-1])].text == "?" and nouns[-1].quote < 0):
-            return  # what somebody asks himself
+        if not nouns:
+            return
+        own = own_tokens(tokens, nouns[0])
+        self._hear(own)
+        if _wonders(own):
+            return
         time, lapse = time_of(tokens, nouns)
         place = place_of(tokens, nouns, self.place, lapse, self.held, past)
         if place is not None:
@@ -56,19 +58,18 @@ class Setting:
         if weather:
             self.weather_changed, self.weather = weather != self.weather, weather
 
-    def _hear(self, tokens: Sequence[Token], sentence: int) -> None:
+    def _hear(self, own: Sequence[Token]) -> None:
         """Count the tenses of the narration."""
-        said = [t.tag for t in tokens if t.sentence == sentence and t.quote < 0]
+        said = [t.tag for t in own if t.quote < 0]
         past, present = self.tenses
         self.tenses = past + said.count("VBD"), present + said.count("VBZ") + said.count("VBP")
 
 
-def _last(tokens: Sequence[Token], noun: Noun) -> int:
-    """The last token of the noun's sentence."""
-    at = noun.last
-    while at + 1 < len(tokens) and tokens[at + 1].sentence == noun.sentence:
-        at += 1
-    return at
+def _wonders(own: Sequence[Token]) -> bool:
+    """Whether a sentence is what somebody asks himself; not "he went home, and she asked where he had been?"."""
+    if own[-1].text != "?" or own[-1].quote >= 0:
+        return False
+    return not any(token.lemma == "ask" for token in own if token.quote < 0)
 
 
 LYING = ("snow", "ice", "frost")
