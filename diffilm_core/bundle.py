@@ -37,7 +37,7 @@ PREFIXES = {"unet": "model.diffusion_model.", "vae": "first_stage_model.", "text
 class Defaults:
     """The settings that a model was trained for, used where a user names none. `over_time`: the noise
     level below which layers over time work, a clip being its picture above it (`sampling.OverTime`); None: at every
-    one, without a picture."""
+    one, without a picture. `cfg_over_time`: the guidance of the frames around the picture; None: its own."""
 
     width: int = 128
     height: int = 128
@@ -49,11 +49,14 @@ class Defaults:
     spacing: str = "sgm_uniform"
     negative: str = ""
     over_time: float | None = None
+    cfg_over_time: float | None = None
 
     def __post_init__(self) -> None:
         level = self.over_time
         if level is not None and not (isinstance(level, (int, float)) and level > 0):
             raise DiffilmError(f"over_time = {level!r}: expected a noise level above 0, as 3.0; or leave it out")
+        if self.cfg_over_time is not None and level is None:
+            raise DiffilmError(f"cfg_over_time = {self.cfg_over_time!r} without over_time; give both, or leave it out")
 
 
 @dataclass(frozen=True)
@@ -223,8 +226,12 @@ def load_model(
     _fill(unet, part(tensors, "unet"), "UNet", path)
     _fill(vae, part(tensors, "vae"), "autoencoder", path)
     text = TextEncoder.from_parts(part(tensors, "text"), config.text, TOKENIZER, split="tokens")
-    schedule, level = NoiseSchedule.create(**config.schedule), config.defaults.over_time
-    unet.over_time = None if level is None else OverTime(schedule, config.prediction, level)
+    schedule, level, cfg = (
+        NoiseSchedule.create(**config.schedule),
+        config.defaults.over_time,
+        config.defaults.cfg_over_time,
+    )
+    unet.over_time = None if level is None else OverTime(schedule, config.prediction, level, cfg)
     return VideoModel(
         unet=unet.eval().requires_grad_(False).to(device, dtype),
         vae=vae.eval().requires_grad_(False).to(device, dtype),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from torch import Tensor
@@ -35,7 +36,21 @@ def picture_first(
     alone = told({"alone": True}, wrappers={})  # caches of the host's keep what they saw for one size
     picture = execute(guider, sigmas, alone, None, noise[at], of_middle(latents), of_middle(mask), True)
     still = latents is None or not bool(latents.any())
-    return execute(guider, sigmas, told({"picture": picture, "still": still}), callback, noise, latents, mask, *rest)
+    with _guided_around(guider):
+        return execute(
+            guider, sigmas, told({"picture": picture, "still": still}), callback, noise, latents, mask, *rest
+        )
+
+
+@contextmanager
+def _guided_around(guider: Any) -> Iterator[None]:
+    """The guider with the guidance of the frames around the picture."""
+    cfg = guider.cfg
+    guider.cfg = guider.inner_model.diffusion_model.over_time.guidance(cfg)
+    try:
+        yield
+    finally:
+        guider.cfg = cfg
 
 
 def _one_text(cond: Any) -> bool:

@@ -10,6 +10,8 @@ from torch import Tensor
 
 from .schedules import NoiseSchedule
 
+Scale = float | tuple[float, float]
+
 
 def middle(frames: int) -> slice:
     """The frame of a clip that is its picture."""
@@ -25,17 +27,24 @@ class OverTime:
     image model has made of the same noise before (`sample_clip`). Above the noise level `high` every frame is the
     picture, where the condition `still` says so (the default): what little moves there these layers cannot tell, and
     SDEdit (Meng et al. 2022) of a clip that stands still begins so. Without a picture they work as in any other
-    model; one frame alone is the image model's. docs/training-log.md, runs 16 to 19, says what this is worth.
+    model; one frame alone is the image model's. `cfg`: the guidance of the frames around the picture, which says by
+    itself what is to be seen; None: that of the picture. docs/training-log.md, runs 16 to 20, says what this is worth.
     """
 
-    def __init__(self, schedule: NoiseSchedule, prediction: str, high: float) -> None:
+    def __init__(self, schedule: NoiseSchedule, prediction: str, high: float, cfg: float | None = None) -> None:
         self.schedule = schedule
         self.prediction = prediction
         self.high = high
+        self.cfg = cfg
 
     def everywhere(self) -> OverTime:
         """The same at every noise level, as layers over time are trained."""
-        return OverTime(self.schedule, self.prediction, math.inf)
+        return OverTime(self.schedule, self.prediction, math.inf, self.cfg)
+
+    def guidance(self, cfg: Scale) -> Scale:
+        """The guidance of the frames around a picture that has `cfg`: never more than that. Two numbers, which grow
+        over the frames, stay."""
+        return cfg if self.cfg is None or isinstance(cfg, tuple) else min(cfg, self.cfg)
 
     def __call__(
         self,

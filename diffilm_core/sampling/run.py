@@ -26,10 +26,11 @@ def _device_of(network: Any) -> torch.device:
     return torch.device("cpu")
 
 
-def around_picture(unet: Any, cond: dict[str, Any]) -> bool:
-    """Whether a clip's middle frame is to be sampled first: not where each frame has a text, or is a picture itself."""
-    known = isinstance(getattr(unet, "over_time", None), OverTime)
-    return known and cond.get("enable_time", True) and len(cond["context"]) == 1
+def picture_first(unet: Any, cond: dict[str, Any], frames: int) -> OverTime | None:
+    """What makes a clip around its middle frame, sampled first; None where each frame has a text, or is a picture."""
+    around = getattr(unet, "over_time", None)
+    wanted = frames > 1 and cond.get("enable_time", True) and len(cond["context"]) == 1
+    return around if isinstance(around, OverTime) and wanted else None
 
 
 def sample_clip(
@@ -65,7 +66,7 @@ def sample_clip(
     - `latents` (c, t, h, w) with `denoise` below 1 is video-to-video.
     - A clip of more than `window` frames is sampled in overlapping context windows from FreeNoise;
       `before_window(index, count)` is called before each.
-    - A network with `OverTime` makes the middle frame first, as a picture, unless there is a text a frame.
+    - A network with `OverTime` makes the middle frame first, a picture of that `cfg`, unless there is a text a frame.
     - `callback(step, steps, x, denoised)` is called after each step (0 the first) with x (1, c, t, h, w) in the
       VE form. `resume=SamplerState(step + 1, x, denoised)` goes on from there to the same numbers. Both
       callbacks may raise `Cancelled`.
@@ -80,7 +81,9 @@ def sample_clip(
     if denoise < 1 and latents is None:
         raise DiffilmError(f"denoise {denoise:g} without latents to start from; give latents, or set denoise to 1")
     denoiser = Denoiser(unet, schedule, prediction)
-    guided = Guidance(denoiser, cond, uncond, cfg, guidance, rescale=rescale)
+    around = picture_first(unet, cond, shape[1])
+    scale = cfg if around is None else around.guidance(cfg)
+    guided = Guidance(denoiser, cond, uncond, scale, guidance, rescale=rescale)
     windows = None if window is None else ContextWindows(guided, window, overlap, fuse, before_window=before_window)
     long = windows is not None and shape[1] > windows.length
     noise = initial_noise(
@@ -93,7 +96,7 @@ def sample_clip(
     pure = spacing in FROM_NOISE and start is None
     x = noisy_start(start, noise.to(dtype), sigmas[0], float(sigmas[0]) if pure else schedule.sigma_max)
     device = torch.device(device) if device is not None else _device_of(unet)
-    if around_picture(unet, cond) and shape[1] > 1:
+    if around is not None:
         alone = Guidance(denoiser, cond, uncond, cfg, guidance, rescale=rescale)
         picture = run(alone, x[:, :, middle(shape[1])].to(device), sigmas, seed=seed)
         guided.tell(picture=picture / float(sigmas[-1] ** 2 + 1) ** 0.5, still=start is None)

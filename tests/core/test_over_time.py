@@ -106,12 +106,38 @@ def test_a_clips_middle_frame_is_the_image_models_picture_of_its_noise(unet, mon
     assert (found[:, 0] - alone[:, 0]).abs().mean() > 0.01, "a still"
 
 
-def test_no_picture_comes_before_pictures(unet: UNet, monkeypatch) -> None:
-    """Where each frame is one, or has a text of its own."""
+@pytest.fixture
+def calls(monkeypatch) -> list[int]:
+    """The frames of each call of the network."""
     calls, through = [], UNet._through
     monkeypatch.setattr(
         UNet, "_through", lambda self, x, *a, **k: calls.append(x.shape[2]) or through(self, x, *a, **k)
     )
+    return calls
+
+
+def test_the_frames_around_the_picture_have_their_own_guidance(unet: UNet, calls: list[int]) -> None:
+    """That of 1 needs no second call of the network, and the picture is the same."""
+    unet.over_time = OverTime(SCHEDULE, "v", 100.0)
+    usual = sample(unet, FRAMES)
+    assert calls.count(1) == 2 * 4 and calls.count(FRAMES) % 2 == 0
+    twice, calls[:] = calls.count(FRAMES), []
+    unet.over_time = OverTime(SCHEDULE, "v", 100.0, cfg=1.0)
+    found = sample(unet, FRAMES)
+    assert calls.count(1) == 2 * 4 and calls.count(FRAMES) == twice // 2
+    torch.testing.assert_close(found[:, FRAMES // 2], usual[:, FRAMES // 2])
+    assert not torch.allclose(found, usual, atol=1e-2)
+
+
+def test_a_guidance_below_that_of_the_frames_around_is_theirs_too() -> None:
+    around = OverTime(SCHEDULE, "v", 1.0, cfg=2.0)
+    assert [around.guidance(cfg) for cfg in (4.0, 2.0, 1.0, (1.0, 3.0))] == [2.0, 2.0, 1.0, (1.0, 3.0)]
+    assert around.everywhere().cfg == 2.0
+    assert OverTime(SCHEDULE, "v", 1.0).guidance(4.0) == 4.0
+
+
+def test_no_picture_comes_before_pictures(unet: UNet, calls: list[int]) -> None:
+    """Where each frame is one, or has a text of its own."""
     unet.over_time = OverTime(SCHEDULE, "v", 1.0)
     texts = WORDS[:1].expand(FRAMES, -1, -1)
     for told in ({"context": WORDS[:1], "enable_time": False}, {"context": texts}):
@@ -123,25 +149,28 @@ def test_a_clip_made_from_another_keeps_its_frames_apart(unet: UNet) -> None:
     """Above the level, too: what moves there is not taken away."""
     other = torch.zeros(4, FRAMES, SIZE, SIZE)
     other[:, :4] = 3.0
-    calls, unet.over_time = [], OverTime(SCHEDULE, "v", 0.01)
+    frames, unet.over_time = [], OverTime(SCHEDULE, "v", 0.01)
     known = unet.over_time.known
-    unet.over_time.known = lambda x, *rest: calls.append(x.shape[2]) or known(x, *rest)
+    unet.over_time.known = lambda x, *rest: frames.append(x.shape[2]) or known(x, *rest)
     sample(unet, FRAMES, latents=other, denoise=0.5)
-    assert set(calls) == {1}, "all frames were the picture"
+    assert set(frames) == {1}, "all frames were the picture"
     sample(unet, FRAMES)
-    assert FRAMES in calls
+    assert FRAMES in frames
 
 
 def test_the_model_that_ships_has_it_where_its_settings_say_so() -> None:
     model = load_model(device="cpu")
     assert isinstance(model.unet.over_time, OverTime)
     assert model.unet.over_time.high == model.defaults.over_time
+    assert model.unet.over_time.cfg == model.defaults.cfg_over_time
 
 
 @pytest.mark.parametrize("level", [0.0, -1.0, (0.4, 0.8)])
 def test_a_level_that_is_none_is_named(level: object) -> None:
     with pytest.raises(DiffilmError, match="a noise level above 0"):
         Defaults(over_time=level)
+    with pytest.raises(DiffilmError, match=r"cfg_over_time = 1\.0 without over_time"):
+        Defaults(cfg_over_time=1.0)
 
 
 def test_the_middle_frame_has_one_position_in_clips_of_any_length() -> None:
