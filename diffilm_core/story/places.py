@@ -51,6 +51,8 @@ def place_of(
             best, by = (9, ""), noun.verb
         if noun.lemma == "home" and noun.preposition == "at" and _is_within(best[1] if best else now):
             continue  # at home in the house
+        if strength == 1 and (noun.lemma == "home" or (noun.lemma in PERCHES and _is_within(now))):
+            continue  # "her ways at home", a chair in the room
         if strength <= 0 or (now and strength < min(held, MOVED) and not _is_indoors_now(noun, now)):
             continue
         if best is None or strength >= (best[0] if noun.verb == by else min(best[0], 3)):
@@ -67,7 +69,8 @@ def place_of(
     if best is None:
         return None
     spot = set(best[1].split()) & PERCHES and not set(best[1].split()) & words("indoor", "outdoor") - PERCHES
-    return (1 if spot else best[0]), best[1]
+    passing = spot or (best[1] in ADVERBS and best[1] != "home")  # more will be said soon
+    return (1 if passing else best[0]), best[1]
 
 
 def own_tokens(tokens: Sequence[Token], noun: Noun) -> Sequence[Token]:
@@ -91,7 +94,7 @@ def _by_adverb(tokens: Sequence[Token], own: Sequence[Token], now: str) -> tuple
         verb = tokens[token.head]
         if verb.pos == "ADV":  # "back home"
             verb = tokens[verb.head]
-        joints = {tokens[c].low for c in verb.children}
+        joints = {tokens[c].low for c in verb.children if tokens[c].dep in ("aux", "auxpass", "mark", "advmod")}
         goes, stays = verb.lemma in GOES, verb.lemma in POSTURE | {"be"}
         if not (goes or stays) or not told_of(tokens, verb.index) or is_negated(tokens, verb.index):
             continue

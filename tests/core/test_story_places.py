@@ -81,6 +81,8 @@ def test_a_place_in_passing_moves_no_scene(passing: str) -> None:
         ("They saw the castle and went in.", "castle"),
         ("Ann went home, and he asked where she had been?", "home"),
         ("He strutted across the inn.", "inn"),
+        ("He took them home and was glad.", "home"),
+        ("He ran downstairs. He knocked at the door of the hall.", "hall"),
         ("He sat on the edge of the table.", "edge of the table"),
         ("“Come,” said Bo, when Helen arrived at their little hut, “sit down.”", "little hut"),
     ],
@@ -99,6 +101,7 @@ def test_going_and_being_there_moves_it(moving: str, place: str) -> None:
         ("The sea rolled on.", "sea"),
         ("Tom slept, and a farm was told of.", ""),
         ("Grass grows soon over graves.", ""),
+        ("Her silence at home made him sad.", ""),
         ("At last the carriage came.", ""),
         ("He had lost his money in the wood.", "wood"),
         ("They saw a long stretch of road.", "long stretch of the road"),
@@ -145,3 +148,7 @@ def test_furniture_beside_somebody_outdoors_has_him_indoors() -> None:
 )
 def test_time_of_the_scene(sentence: str, time: str) -> None:
     assert time in read(f"In the morning Tom sat in the kitchen. {sentence}").sentences[-1].time
+
+
+def test_a_chair_in_the_room_is_no_other_place() -> None:
+    assert places("The walls of the parlour were red. Tom sat on a chair.") == ["parlour", "parlour"]
