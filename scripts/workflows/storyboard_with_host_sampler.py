@@ -19,7 +19,7 @@ Here a Cancel loses the shots of this run; *Diffilm Film Storyboard* keeps them.
 
 def describe() -> Workflow:
     sampler = {
-        "model": ("load", 0), "seed": ("split", 3), "steps": 20, "cfg": 4.0, "sampler_name": "dpmpp_2m",
+        "model": ("load", 0), "seed": ("split", 3), "steps": 20, "cfg": 4.0, "sampler_name": "euler_ancestral",
         "scheduler": "sgm_uniform", "positive": ("positive", 0), "negative": ("negative", 0),
         "latent_image": ("empty", 0), "denoise": 1.0,
     }  # fmt: skip

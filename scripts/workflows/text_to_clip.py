@@ -15,7 +15,7 @@ More than 16 frames: put **Context Windows (Manual)** (`context_length` 16, `dim
 def describe() -> Workflow:
     text = {"clip": ("load", 1), "prompt": "a fox in the snow", "negative": "", "fps": 8.0}
     sampler = {
-        "model": ("load", 0), "seed": 1, "steps": 20, "cfg": 4.0, "sampler_name": "dpmpp_2m",
+        "model": ("load", 0), "seed": 1, "steps": 20, "cfg": 4.0, "sampler_name": "euler_ancestral",
         "scheduler": "sgm_uniform", "positive": ("text", 0), "negative": ("text", 1), "latent_image": ("empty", 0),
         "denoise": 1.0,
     }  # fmt: skip

@@ -30,7 +30,7 @@ def describe() -> Workflow:
         "beta_schedule": "as trained",
     }  # fmt: skip
     sampler = {
-        "model": ("motion", 0), "seed": 1, "steps": 12, "cfg": 4.0, "sampler_name": "dpmpp_2m",
+        "model": ("motion", 0), "seed": 1, "steps": 12, "cfg": 4.0, "sampler_name": "euler_ancestral",
         "scheduler": "sgm_uniform", "positive": ("text", 0), "negative": ("text", 1), "latent_image": ("empty", 0),
         "denoise": 1.0,
     }  # fmt: skip

@@ -229,7 +229,13 @@ def check_frame_rate() -> dict:
     return {"rates": rates}
 
 
-PAIRS = [("euler", "normal"), ("euler", "sgm_uniform"), ("dpmpp_2m", "karras"), ("dpmpp_2m", "sgm_uniform")]
+PAIRS = [
+    ("euler", "normal"),
+    ("euler", "sgm_uniform"),
+    ("dpmpp_2m", "karras"),
+    ("dpmpp_2m", "sgm_uniform"),
+    ("euler_ancestral", "sgm_uniform"),
+]
 CHECKS = {
     "sigmas": check_sigmas,
     "text": check_text,

@@ -22,7 +22,13 @@ def figure(figures: dict, name: str) -> dict:
 
 @pytest.mark.parametrize(
     ("sampler", "scheduler"),
-    [("euler", "normal"), ("euler", "sgm_uniform"), ("dpmpp_2m", "karras"), ("dpmpp_2m", "sgm_uniform")],
+    [
+        ("euler", "normal"),
+        ("euler", "sgm_uniform"),
+        ("dpmpp_2m", "karras"),
+        ("dpmpp_2m", "sgm_uniform"),
+        ("euler_ancestral", "sgm_uniform"),
+    ],
 )
 def test_our_sampler_makes_the_hosts_latents(figures: dict, sampler: str, scheduler: str) -> None:
     found = figure(figures, f"{sampler} {scheduler}")
