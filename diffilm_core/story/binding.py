@@ -12,7 +12,13 @@ from .lexicon import these, words
 from .parse import Token
 
 AROUND = these("about around round before behind beside above beneath under over near")
+BESIDE = these("with to by beside opposite at after for")
 EMPTY_IT = these("seem appear happen rain snow hail thunder turn chance matter follow")
+
+
+def _single(noun: Noun) -> bool:
+    """Whether it means one who lives."""
+    return len(noun.entities) == 1 and noun.entities[0].alive and not noun.entities[0].plural
 
 
 class Binding:
@@ -124,10 +130,27 @@ class Binding:
                     break
                 token = self.tokens[at]
                 verbal = token.pos in ("VERB", "AUX")
-                if (verbal and token.dep in ("conj", "relcl", "advcl", "parataxis")) or token.head == at:
+                if (verbal and token.dep in ("conj", "advcl", "parataxis")) or token.head == at:
                     break
                 at = self.tokens[at].head
         return out
+
+    def together(self, noun: Noun, busy: set[Entity]) -> tuple[int, tuple[Entity, Entity]] | None:
+        """Of "they", two who are arguments of the same verb before it ("Tom met Ann. They sang."), and how many
+        sentences before."""
+        others: dict[int, Noun] = {}
+        for other in self.nouns:
+            if other.start >= noun.start:
+                break
+            near = other.quote == noun.quote and noun.sentence - other.sentence < 2 and other.verb >= 0
+            beside = other.role == "object" or (other.role == "oblique" and other.preposition in BESIDE)
+            if near and beside and other.visible and _single(other) and other.entities[0] not in busy:
+                others.setdefault(other.verb, other)
+        for verb in sorted(others, reverse=True):
+            subject, one = self.grammar.subject(verb), others[verb].entities[0]
+            if subject is not None and _single(subject) and subject.entities[0] not in {one, *busy}:
+                return noun.sentence - others[verb].sentence, (subject.entities[0], one)
+        return None
 
     def empty(self, noun: Noun) -> bool:
         """ "It was late", "it seems that": stands for nothing."""

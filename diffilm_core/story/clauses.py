@@ -16,6 +16,11 @@ PERCEPTION = these(
     " get have happen chance cease stop finish prepare hasten run stand sit lie set proceed be leave bring catch use"
 )
 WISHFUL = these("impatient eager anxious willing unwilling ready afraid desirous reluctant inclined loath likely")
+FACTIVE = these(
+    "surprised astonished amazed glad happy pleased delighted rejoiced sorry vexed grieved shocked alarmed obliged"
+    " forced compelled content satisfied proud able"
+)
+SOUGHT = these("look search seek hunt wait long wish ask call send watch hope pray")
 MODALS = these("would might could may can should must")
 UNREAL = frozenset(("if", "unless", "whether", "lest"))
 TEMPORAL = frozenset(("when", "while", "until", "till", "before", "after", "as"))
@@ -56,7 +61,7 @@ def is_unreal(tokens: Sequence[Token], verb: int) -> bool:
                 return True
             if token.dep in EMBEDDED and token.head != at:
                 head = tokens[token.head]
-                if head.quote != token.quote:
+                if head.quote != token.quote or any(t.text == ";" for t in tokens[at : head.index]):
                     return False
                 if head.pos in ("VERB", "AUX") and head.lemma not in PERCEPTION:
                     infinitive = any(tokens[c].low == "to" and tokens[c].dep == "aux" for c in token.children)
@@ -68,6 +73,8 @@ def is_unreal(tokens: Sequence[Token], verb: int) -> bool:
                         return True
                 elif head.lemma == "be" and any(tokens[c].low in WISHFUL for c in head.children):
                     return True  # "impatient to ride on"
+                elif _follows(tokens, token, head):
+                    pass
                 elif (
                     head.pos in ("NOUN", "ADJ")
                     and token.dep in ("acl", "xcomp", "ccomp", "advcl")
@@ -76,6 +83,8 @@ def is_unreal(tokens: Sequence[Token], verb: int) -> bool:
                     return True
             elif token.dep == "advcl" and token.tag == "VBD" and _joints(tokens, token) & TEMPORAL:
                 return False  # "he was thinking of it, when the cook came": when something was, it was
+            elif token.lemma == "pass" and tokens[token.head].lemma == "come":
+                pass  # "it came to pass that ..."
             elif token.dep == "advcl" and any(tokens[c].low == "to" and tokens[c].dep == "aux" for c in token.children):
                 return True
         if token.head == at or token.dep in ("ROOT", "relcl"):
@@ -85,6 +94,13 @@ def is_unreal(tokens: Sequence[Token], verb: int) -> bool:
             return False  # the parser hangs what follows a dash too deep
         at = token.head
     return False
+
+
+def _follows(tokens: Sequence[Token], verb: Token, head: Token) -> bool:
+    """Whether what hangs on an adjective or adverb is so: "glad to see him", "so near that he heard it"."""
+    if head.low in FACTIVE and any(tokens[c].low == "to" for c in verb.children):
+        return True
+    return verb.tag == "VBD" and any(tokens[c].low in ("so", "such") for c in head.children)
 
 
 def is_likened(tokens: Sequence[Token], at: int) -> bool:
@@ -133,7 +149,13 @@ def _remarks(tokens: Sequence[Token], noun: Noun) -> bool:
         return said and (now or any(k.low == "you" and k.dep in ("dobj", "dative") for k in kids))
     if noun.kind == "pronoun":
         return now and bool(noun.entities) and not any(n.visible for e in noun.entities for n in e.nouns)
-    return now and noun.kind == "description" and (noun.determiner == "a" or (noun.plural and noun.determiner == ""))
+    return now and _in_general(noun)
+
+
+def _in_general(noun: Noun) -> bool:
+    """ "Girls", "a girl", as a subject: may be any."""
+    any_one = noun.determiner == "a" or (noun.plural and noun.determiner == "")
+    return noun.role == "subject" and noun.kind == "description" and any_one
 
 
 def is_visible(tokens: Sequence[Token], noun: Noun, past: bool = False) -> bool:
@@ -157,6 +179,8 @@ def is_visible(tokens: Sequence[Token], noun: Noun, past: bool = False) -> bool:
     if is_unreal(tokens, verb) or (past and _remarks(tokens, noun)):
         return False
     lows = {tokens[c].low for c in tokens[verb].children}
+    if _in_general(noun) and noun.plural and lows & MODALS:
+        return False  # "so that visitors might sit there"
     if noun.role == "subject" and noun.determiner == "a" and (lows & MODALS or _likens(tokens[verb], lows)):
         return False  # "a keen eye might have seen", "as a man drains his glass"
     before = tokens[verb].dep == "relcl" and "when" not in lows
@@ -164,6 +188,9 @@ def is_visible(tokens: Sequence[Token], noun: Noun, past: bool = False) -> bool:
         return False  # "as his father had told him": before now
     lemma = tokens[verb].lemma
     if noun.role in ("object", "oblique"):
+        sought = noun.preposition == "for" and lemma in SOUGHT and tokens[tokens[noun.head].head].head == verb
+        if sought or (noun.role == "object" and lemma == "seek"):
+            return False  # "looking for Tom"
         if is_negated(tokens, verb) and lemma in SIGHT:
             return False
         if noun.role == "object" and lemma in words("verb.hypothetical") - {

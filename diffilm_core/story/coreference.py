@@ -25,6 +25,7 @@ from .votes import Named, full_names, gender_votes
 REFLEXIVE = these("himself herself itself themselves")
 BOUND = 1.3  # times as salient: the subject of the clause above
 RELATED = these("friend companion comrade partner fellow visitor guest host hostess interlocutor acquaintance")
+ADDRESSES = these("miss ma'am madam sir mister missus master")
 HONOURS = these("majesty highness lordship ladyship honour honor excellency grace worship")
 PAIR = 0.6  # times as salient as the second of them: two whom nothing joined, for "they"
 NEAR = 0.12  # least salience of the second of such two
@@ -133,6 +134,8 @@ class Resolver:
             noun.preposition == "as" and noun.kind == "description" and noun.determiner != "the"
         ):
             return ()  # "praised as an officer"
+        if noun.kind == "name" and noun.lemma in ADDRESSES and noun.name == (noun.text,):
+            return (self.talk.heard,) if noun.quote >= 0 and self.talk.heard is not None else ()  # "Yes, Miss"
         if noun.quote >= 0 and noun.lemma in HONOURS and noun.determiner == "poss":
             return (self.talk.heard,) if self.talk.heard is not None else ()  # "Your Majesty"
         if noun.determiner == "no":
@@ -169,7 +172,7 @@ class Resolver:
         note(noun, found)
         if (
             noun.role == "object"
-            and noun.determiner == "a"
+            and noun.determiner in (("number", "") if noun.plural else ("a",))
             and noun.quote < 0
             and self.tokens[noun.verb].lemma == "have"
         ):
@@ -340,6 +343,10 @@ class Resolver:
         people = sorted((p for p in people if p[0] > NEAR), key=lambda p: (-p[0], p[1].order))[:3]
         if len(people) >= 2:
             options.append((PAIR * people[1][0], 2, tuple(e for _, e in people[:2])))
+        beside = self.binding.together(noun, busy)
+        if beside is not None:
+            options.append((FADING ** beside[0], 1, beside[1]))
+        options = self._counted(noun, options)
         if not options:
             return ()
         things = [option for option in options if not any(entity.alive for entity in option[2])]
@@ -350,6 +357,18 @@ class Resolver:
             self.sets.append((self.clock, best[2]))
             del self.sets[:-12]
         return best[2]
+
+    def _counted(
+        self, noun: Noun, options: list[tuple[float, int, tuple[Entity, ...]]]
+    ) -> list[tuple[float, int, tuple[Entity, ...]]]:
+        """ "They both" are two, "they all", "all of them" more than two, where there are such."""
+        tokens = self.tokens[noun.last + 1 : noun.last + 2]
+        if noun.first > 1 and self.tokens[noun.first - 1].low == "of":
+            tokens = [*tokens, self.tokens[noun.first - 2]]
+        said = {token.low for token in tokens}
+        two = [option for option in options if len(option[2]) == 2 and not any(e.plural for e in option[2])]
+        more = [option for option in options if len(option[2]) > 2 or any(e.plural for e in option[2])]
+        return (two if "both" in said else more if "all" in said else options) or options
 
     def _speech(self, noun: Noun, speaker: Entity | None) -> tuple[Entity, ...]:
         low = noun.lemma

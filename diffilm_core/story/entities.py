@@ -166,6 +166,8 @@ def _name(tokens: Sequence[Token], at: int, proper: list[bool], names: Names) ->
             last += 1
         elif ahead.text in ("-", "'") and last + 2 < len(tokens) and proper[last + 2]:
             last += 2  # "the Fish-Footman"
+        elif ahead.text == "-" and _hyphened(tokens, last):
+            last += 2  # "Snow-white"
         elif ahead.low in ("of", "the", "de", "von", "van") and last + 2 < len(tokens) and proper[last + 2]:
             last += 2
         elif ahead.low == "of" and last + 3 < len(tokens) and tokens[last + 2].low == "the" and proper[last + 3]:
@@ -232,6 +234,15 @@ def _couple(tokens: Sequence[Token], at: int, last: int) -> int:
     return 0
 
 
+def _hyphened(tokens: Sequence[Token], at: int) -> bool:
+    """Whether a name goes on behind a hyphen: not "Paris-made"."""
+    if at + 2 >= len(tokens):
+        return False
+    hyphen, ahead = tokens[at + 1 : at + 3]
+    joined = tokens[at].end == hyphen.start and hyphen.end == ahead.start
+    return joined and ahead.text.isalpha() and ahead.dep not in ("amod", "compound")
+
+
 TITLE_POINT = these("mr mrs ms dr st messrs capt col gen prof rev hon lieut sgt")
 
 
@@ -261,7 +272,7 @@ def _description(tokens: Sequence[Token], at: int, proper: list[bool]) -> Noun:
         noun.animacy, noun.gender = "thing", "n"
     elif people and not persons:
         noun.animacy, noun.gender, noun.plural = "group", "mfn", True
-    elif persons and not (noun.determiner == "poss" and low in INNER and not noun.plural):
+    elif persons and not (noun.determiner == "poss" and low in INNER and (not noun.plural or low == "spirit")):
         noun.animacy, noun.gender = "person", persons.replace("n", "") or "mf"
         if low in ("baby", "infant", "child", "creature", "robot", "ghost", "doll", "monster"):
             noun.gender = "mfn"

@@ -58,14 +58,24 @@ def note(noun: Noun, entity: Entity, having: Noun | None = None) -> None:
 def kin(noun: Noun, owner: Entity | None, active: Sequence[Entity], binding: Binding) -> Entity | None:
     """Who is the owner's kin, of those mentioned lately: told so, or told the other way round, or by family name."""
     relation = relation_of(noun) if noun.kind == "description" else ""
-    if not relation or owner is None or owner.plural or "other" in noun.words:
+    if not relation or owner is None or "other" in noun.words:
         return None
     busy = binding.busy(noun)
     people = [e for e in active if e not in busy and e is not owner and e.fits(noun.gender, False)]
     inner, outer = SHARED.get(relation, ("", ""))
     found = _of(owner, relation, active) or [e for m in _of(owner, inner, active) for e in _of(m, outer, active)]
+    if relation == "parent" and not found:
+        having = {_now(other) for e in active if e.plural for word, other in e.kin if word == "child"}
+        found = [e for e in people if e in having]  # "she had two children", of whom this is one
+        found = found if len(found) == 1 else []
     near = [e for e in found if e in people]
-    return max(near, key=active.index) if near else None if found else _by_name(noun, relation, owner, people)
+    return (
+        max(near, key=active.index)
+        if near
+        else None
+        if found or owner.plural
+        else _by_name(noun, relation, owner, people)
+    )
 
 
 def royal(noun: Noun, active: Sequence[Entity]) -> Entity | None:
