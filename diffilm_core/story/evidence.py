@@ -54,7 +54,7 @@ EVENTS = these("ball dance fair wedding feast party concert opera funeral market
 MAYBE = these("perhaps maybe possibly probably")
 BE = these("is are was were be been being am had has have")
 HABIT = these("every each always often usually seldom generally commonly nightly")
-UNDONE = these("before of about without for against than")  # before "going": it is only spoken or thought of
+UNDONE = these("before of from about without for against than")  # before "going": it is only spoken or thought of
 SHOWN = these("be stand lie grow stretch")
 LAND = words("outdoor") | words("indoor")
 
@@ -151,7 +151,7 @@ def _strength(tokens: Sequence[Token], noun: Noun) -> int:
     if noun.role == "subject" and noun.lemma not in PERCHES:
         if (
             verb.lemma in SHOWN
-            and noun.lemma not in SURFACE
+            and noun.lemma not in SURFACE | words("weather")
             and (noun.determiner or noun.plural or noun.kind == "name")
         ):
             return 2  # not "grass grows over it"

@@ -44,6 +44,7 @@ def places(text: str) -> list[str]:
         "Before going from the kitchen he was glad.",
         "Ann was at home.",
         "Perhaps she was in the garden.",
+        "He was kept from going into the garden.",
         "He ran among streets and carriages.",
     ],
 )
@@ -101,6 +102,7 @@ def test_going_and_being_there_moves_it(moving: str, place: str) -> None:
         ("The sea rolled on.", "sea"),
         ("Tom slept, and a farm was told of.", ""),
         ("Grass grows soon over graves.", ""),
+        ("The snow lay deep.", ""),
         ("Her silence at home made him sad.", ""),
         ("At last the carriage came.", ""),
         ("He had lost his money in the wood.", "wood"),
