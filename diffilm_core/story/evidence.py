@@ -149,13 +149,11 @@ def _strength(tokens: Sequence[Token], noun: Noun) -> int:
     if noun.role == "object" and verb.lemma in ("see", "find", "perceive") and noun.determiner == "a":
         return 2
     if noun.role == "subject" and noun.lemma not in PERCHES:
-        if (
-            verb.lemma in SHOWN
-            and noun.lemma not in SURFACE | words("weather")
-            and (noun.determiner or noun.plural or noun.kind == "name")
-        ):
-            return 2  # not "grass grows over it"
-        definite = noun.determiner == "the" and not noun.plural and noun.lemma in LAND - SURFACE
+        ground = SURFACE | words("weather")
+        told = noun.determiner or noun.plural or noun.kind == "name"  # not "grass grows over it"
+        if verb.lemma in SHOWN and noun.lemma not in ground and told:
+            return 2
+        definite = noun.determiner == "the" and not noun.plural and noun.lemma in LAND - ground
         return int(definite and verb.lemma not in MOVES and not is_negated(tokens, noun.verb))
     return 0
 
