@@ -106,6 +106,9 @@ def nouns(tokens: Sequence[Token], story: str, names: Names) -> list[Noun]:
         out.append(noun)
     for noun in out:
         place_in_sentence(tokens, noun, by_head)
+        acts = noun.role == "subject" and noun.verb >= 0 and tokens[noun.verb].lemma in ACTS
+        if acts and noun.lemma == "figure" and noun.kind == "description":
+            noun.animacy, noun.gender = ("group", "mfn") if noun.plural else ("person", "mf")
         noun.text = " ".join(story[noun.start : noun.end].split())
     return out
 
@@ -302,6 +305,7 @@ def _description(tokens: Sequence[Token], at: int, proper: list[bool]) -> Noun:
     return noun
 
 
+ACTS = words("verb.act", "verb.motion", "verb.speech")
 INNER = these("person youth spirit genius")  # "her person pleased him": nobody else
 EVERYDAY = words("person", "animal", "group", "indoor", "outdoor", "generic", "thing", "body", "clothes")
 

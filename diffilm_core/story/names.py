@@ -79,6 +79,10 @@ class Names:
             return True  # "Colonel Hale", where a sentence begins
         if token.tag == "JJ" and token.dep == "acomp":
             return False  # "the girl was Irish"
+        if (low.endswith(ABSTRACT) and len(low) > 6) or low in DIRECTIONS:
+            known = low in words("name") or low in self.titled or self.acting[low] > 0
+            if not known:
+                return False  # "Latitude", "pointing East", "Delightful, charming"
         if begins(tokens, at) and low.endswith("ing") and len(low) > 5 and not self.capital[low]:
             return False  # "Riding was an indulgence"
         if (
@@ -126,6 +130,8 @@ NEVER_NAMES = words("season", "title") - words("title.m") - words("title.f") | t
 ) - frozenset(("april", "may", "june"))
 
 
+ABSTRACT = ("tion", "ness", "ity", "itude", "ship", "hood", "able", "ible", "ful", "less", "ous")  # not of names
+DIRECTIONS = these("north south east west")
 LANDS = these("town city village parish province county island isle state vale valley kingdom district port bank")
 OF_PERSONS = these("mr mrs miss ms mister mistress dr sir lady captain colonel major farmer monsieur madame")
 TITLES = words("title") - these("old little young poor dear big great good")

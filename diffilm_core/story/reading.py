@@ -274,7 +274,8 @@ def in_cast(entity: Entity) -> bool:
         return False
     roles = Counter(noun.role for noun in shown)
     if entity.animacy == "animal":
-        return bool(roles["subject"]) or len(shown) > 3
+        brought = any(noun.role == "object" and noun.determiner == "a" for noun in shown)
+        return bool(roles["subject"]) or len(shown) > 3 or brought
     if entity.animacy == "group" and not roles["subject"] and len(shown) < 2:
         return False
     return bool(roles["subject"]) or len(shown) > 1 or any(n.role == "object" and n.determiner == "a" for n in shown)

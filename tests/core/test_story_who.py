@@ -72,6 +72,10 @@ CASES = [
     ("Miss by itself", "'Yes,' said Tom. 'Miss is kind. Does Miss laugh?' asked Tom. 'Miss laughs.'", {"Tom"}),
     ("the mother of two", "A poor widow had two children. Ann saw her mother. Her mother laughed.",
      {"A poor widow", "Ann"}),
+    ("what is abstract", "(Ann had no idea what Latitude was, or Longitude either.) Ann laughed.", {"Ann"}),
+    ("where it points", "The needle pointed East. Tom went West. He laughed.", {"Tom"}),
+    ("a figure that acts", "A tall figure ran down the road. Tom laughed.", {"A tall figure", "Tom"}),
+    ("a dog that is brought", "Tom had brought a dog. He laughed.", {"Tom", "a dog"}),
     ("a place that is gone to", "Tom went to Wexley. In Wexley he met Ann.", {"Tom", "Ann"}),
 ]  # fmt: skip
 MEANT = [
