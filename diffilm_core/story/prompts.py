@@ -229,7 +229,7 @@ def _body(picture: Picture, phrasing: Phrasing) -> str:
     if out:
         return out
     for part in (_bare(picture.place), picture.weather, picture.time, picture.close):
-        if part:
+        if part.strip():
             return part if part == picture.close else article(part)
     return "an empty scene"
 

@@ -6,7 +6,7 @@ import logging
 from dataclasses import replace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from diffilm_core.errors import DiffilmError
@@ -217,6 +217,7 @@ PICTURES = st.builds(
 
 @settings(max_examples=100, deadline=None)
 @given(picture=PICTURES, name=st.sampled_from(list(PHRASINGS)))
+@example(picture=Picture(close="\r"), name="plain")
 def test_any_picture_fits(picture: Picture, name: str) -> None:
     phrasing = PHRASINGS[name]
     prompt = prompt_of(picture, phrasing)
