@@ -20,7 +20,7 @@ AT = these(
 ARRIVE = these("enter reach approach visit cross climb ascend descend pass leave quit")
 PERCHES = these(
     "tree branch bough log stump rock stone bush haystack trunk twig window door roof table chair stool seat bench"
-    " sofa bed desk counter carpet rug"
+    " sofa bed desk counter carpet rug fire"
 )
 PARTS = these(
     "edge side bottom top middle foot end entrance corner mouth bank heart midst depth centre center brink"
@@ -56,6 +56,10 @@ BE = these("is are was were be been being am had has have")
 HABIT = these("every each always often usually seldom generally commonly nightly")
 UNDONE = these("before of from about without for against than")  # before "going": it is only spoken or thought of
 SHOWN = these("be stand lie grow stretch")
+SEEN = these("see find perceive spy espy descry behold discover")
+TURNS = these("turn raise lift direct stretch fix cast bend")
+LOOKED = these("at on upon over to across through into up down")
+LOOKS = words("verb.look") | {"point", "look"}
 LAND = words("outdoor") | words("indoor")
 
 
@@ -73,6 +77,8 @@ def evidence(tokens: Sequence[Token], noun: Noun) -> int:
         return 1
     if _is_undone(tokens, verb) or kids & MAYBE:
         return 0  # "dreamed of falling into the sea"
+    if verb.lemma == "be" and verb.dep == "advcl" and "when" in kids and "had" in _auxiliaries(tokens, verb.head):
+        return 0  # "she had never seen him so when she was in the town"
     if _told_before(tokens, verb.index):
         return min(strength, 3 if goes or stays else 1)  # "had met him at the inn"
     before = any(tokens[c].low == "before" and tokens[c].dep == "mark" for c in verb.children)
@@ -123,12 +129,16 @@ def narrates_now(tokens: Sequence[Token], noun: Noun) -> bool:
     return False
 
 
+def _auxiliaries(tokens: Sequence[Token], verb: int) -> set[str]:
+    return {tokens[c].low for c in tokens[verb].children if tokens[c].dep in ("aux", "auxpass")}
+
+
 def _told_before(tokens: Sequence[Token], verb: int) -> bool:
     """Whether a clause tells what had been before: "he had met him at the inn"."""
     at = verb
     for _ in range(4):
         token = tokens[at]
-        kin = {tokens[c].low for c in token.children if tokens[c].dep in ("aux", "auxpass")}
+        kin = _auxiliaries(tokens, at)
         if kin or token.dep != "conj" or any(tokens[c].dep == "nsubj" for c in token.children):
             return "had" in kin and token.tag == "VBN" and tokens[verb].tag in ("VBN", "VBD")
         at = token.head
@@ -146,9 +156,14 @@ def _strength(tokens: Sequence[Token], noun: Noun) -> int:
     before = tokens[noun.first - 1].low if noun.first else ""
     if noun.role == "object" and verb.lemma in MOVES and before in INTO and not is_negated(tokens, noun.verb):
         return 4  # "rode up the mountain"
-    if noun.role == "object" and verb.lemma in ("see", "find", "perceive") and noun.determiner == "a":
+    if noun.role == "object" and verb.lemma in SEEN and noun.determiner == "a":
         return 2
     if noun.role == "subject" and noun.lemma not in PERCHES:
+        kids = {tokens[c].low for c in verb.children}
+        if "there" in kids and is_negated(tokens, noun.verb):
+            return 0  # "there was not a hut"
+        if verb.lemma == "be" and "where" in kids:
+            return 0  # "asked where the hall was"
         ground = SURFACE | words("weather")
         told = noun.determiner or noun.plural or noun.kind == "name"  # not "grass grows over it"
         if verb.lemma in SHOWN and noun.lemma not in ground and told:
@@ -170,9 +185,11 @@ def _oblique(tokens: Sequence[Token], noun: Noun) -> int:
     if any(tokens[c].low in ("you", "one") and tokens[c].dep == "nsubj" for c in (verb.children if verb else ())):
         return 0
     if owner.pos in ("NOUN", "PROPN", "PRON"):
+        looks = verb is not None and _looks(tokens, verb) and preposition in LOOKED
+        if looks and owner.dep == "pobj" and tokens[owner.head].low in LOOKED:
+            return 0  # "gazing through the window over the slopes"
         return _beside_noun(tokens, noun, owner, verb)
-    looking = verb is not None and verb.lemma in words("verb.look") | {"point", "look"}
-    if looking and preposition in ("at", "on", "upon", "over", "to", "across", "through", "into", "up", "down"):
+    if verb is not None and _looks(tokens, verb) and preposition in LOOKED:
         return 0
     if verb is not None and is_negated(tokens, verb.index):
         return 0
@@ -193,8 +210,10 @@ def _oblique(tokens: Sequence[Token], noun: Noun) -> int:
     if noun.lemma == "air" and moving and verb is not None:
         surface = any(tokens[c].dep == "dobj" for c in verb.children)  # "rose in the air", not "threw it in the air"
     weak = surface or noun.lemma in PERCHES
-    if verb is not None and verb.lemma in PUTS:
-        weak = weak or any(tokens[c].dep == "dobj" for c in verb.children)  # "put it into the cupboard": only the thing
+    if verb is not None and verb.lemma in PUTS and any(tokens[c].dep == "dobj" for c in verb.children):
+        if _told_before(tokens, verb.index):
+            return 0  # "had put it in a corner"
+        weak = True  # "put it into the cupboard": only the thing
     if noun.lemma in LOOSE and (noun.determiner == "" or preposition in ("on", "upon")):
         weak = True
     known = noun.animacy in ("place", "person") or noun.lemma in PARTS | EVENTS
@@ -206,6 +225,12 @@ def _oblique(tokens: Sequence[Token], noun: Noun) -> int:
             return 1  # "the room lay at the end of the passage": in the room
     goal = moving and preposition not in PATH
     return 4 if goal or preposition in ("into", "through") else 3
+
+
+def _looks(tokens: Sequence[Token], verb: Token) -> bool:
+    """Whether somebody looks, points or turns a part of himself: "turned his back on the sea"."""
+    turned = any(tokens[c].dep == "dobj" and tokens[c].lemma in words("body") for c in verb.children)
+    return verb.lemma in LOOKS or (turned and verb.lemma in TURNS)
 
 
 def _goes_on(tokens: Sequence[Token], verb: Token) -> bool:

@@ -20,6 +20,7 @@ ADVERBS = {
     word: word for word in ["home", "upstairs", "downstairs", "indoors", "outdoors", "outside", "inside", "aboard"]
 } | {"ashore": "shore"}
 FURNITURE = these("door bed hearth fireplace stove cradle sofa couch sideboard")
+BESIDE = ("by", "beside", "before", "near", "around", "round")  # the fire
 WITHIN, WITHOUT = ("inside", "indoors"), ("outside", "outdoors")
 GOES = MOVES | ARRIVE
 MOVED = 2
@@ -38,7 +39,7 @@ def place_of(
         if now and _is_elsewhere(tokens, noun):
             best, by = (9, ""), noun.verb
             continue
-        if not _is_place(tokens, noun, inner) or not is_told(tokens, noun):
+        if not _is_place(tokens, noun, inner) or not (is_told(tokens, noun) or _goes_to(tokens, noun)):
             continue
         if noun.entities and noun.entities[0].acts > 2 and not is_home(tokens, noun):
             continue
@@ -59,8 +60,10 @@ def place_of(
             best, by = (strength, _phrase(noun, inner)), noun.verb
     own = own_tokens(tokens, nouns[0])
     by_adverb = _by_adverb(tokens, own, now)
-    if by_adverb is not None and (best is None or best[0] < by_adverb[0] or best[1] == ""):
-        best = by_adverb
+    if by_adverb is not None:
+        after = by > by_adverb[2] and best is not None and best[0] > 2  # "went upstairs and stood in the hall"
+        if best is None or best[1] == "" or (best[0] < by_adverb[0] and not after):
+            best = by_adverb[:2]
     entered = _entered(tokens, own, nouns)
     if entered is not None and (best is None or by <= entered.head):
         best = 4, _phrase(entered, None)
@@ -83,8 +86,8 @@ def own_tokens(tokens: Sequence[Token], noun: Noun) -> Sequence[Token]:
     return tokens[low:high]
 
 
-def _by_adverb(tokens: Sequence[Token], own: Sequence[Token], now: str) -> tuple[int, str] | None:
-    """Where a word beside a verb says that somebody goes or is: "went back home", "ran upstairs"."""
+def _by_adverb(tokens: Sequence[Token], own: Sequence[Token], now: str) -> tuple[int, str, int] | None:
+    """Where a word beside a verb says that somebody goes or is: "went back home", "ran upstairs"; and the verb."""
     found = None
     for token in own:
         if token.quote >= 0 or token.low not in ADVERBS or token.tag not in ("RB", "NN"):
@@ -103,7 +106,7 @@ def _by_adverb(tokens: Sequence[Token], own: Sequence[Token], now: str) -> tuple
         here = WITHIN if _is_within(now) else WITHOUT if now else ()
         if token.low in here or (here == WITHIN and token.low == "home" and verb.lemma == "come"):
             continue  # where they are already
-        found = (4 if goes else 3), ADVERBS[token.low]
+        found = (4 if goes else 3), ADVERBS[token.low], verb.index
     return found
 
 
@@ -122,6 +125,17 @@ def _entered(tokens: Sequence[Token], own: Sequence[Token], nouns: Sequence[Noun
         if seen:
             return seen[-1]
     return None
+
+
+def _goes_to(tokens: Sequence[Token], noun: Noun) -> bool:
+    """ "went to walk in the wood": there, as far as the going is told."""
+    if noun.quote >= 0 or noun.verb < 0 or noun.determiner == "no":
+        return False
+    verb = tokens[noun.verb]
+    head, to = tokens[verb.head], any(tokens[c].low == "to" and tokens[c].dep == "aux" for c in verb.children)
+    there = to and verb.dep in ("advcl", "xcomp") and verb.lemma in MOVES | POSTURE
+    went = head.lemma in ("go", "come") and head.tag != "VBG" and not is_negated(tokens, head.index)
+    return there and went and told_of(tokens, head.index)
 
 
 def _is_within(place: str) -> bool:
@@ -161,6 +175,8 @@ def _inner(tokens: Sequence[Token], noun: Noun, nouns: Sequence[Noun]) -> Noun |
 
 def _is_place(tokens: Sequence[Token], noun: Noun, inner: Noun | None) -> bool:
     if noun.kind == "pronoun":
+        return False
+    if noun.lemma == "fire" and (noun.role != "oblique" or noun.preposition not in BESIDE):
         return False
     if noun.animacy == "place" or noun.lemma in PERCHES or is_home(tokens, noun) or is_event(tokens, noun):
         return True

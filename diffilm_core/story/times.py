@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from .clauses import is_likened, is_negated, is_unreal
+from .clauses import PERCEPTION, is_likened, is_negated, is_unreal
 from .entities import Noun
 from .lexicon import these, words
 from .parse import Token
@@ -18,9 +18,13 @@ OWNERS = these(
 )
 COMING = these("come fall break begin dawn draw arrive set approach be find close")
 LIGHTS = these("sunbeam sunlight sunshine sun light air mist fog sky dew star breeze wind shadow chill frost gloom")
+MONTHS = these("january february march april may june july august september october november december")
+SUN = {"set": "sunset", "setting": "sunset", "sink": "sunset", "rise": "sunrise", "rising": "sunrise"}
 BY_LIGHT = {"moonlight": "night", "starlight": "night", "dark": "dark"}
 MEALS = these("breakfast lunch luncheon dinner supper tea")
 WHICH = these("next last early late second third fourth fifth sixth seventh other")
+MARKED = these("mean follow ensue prove befall")  # "it followed that he went"
+SUPPOSING = these("would might should may must will shall")
 HABIT = these("every each all often usually always sometimes")
 
 
@@ -33,7 +37,7 @@ def is_told(tokens: Sequence[Token], noun: Noun) -> bool:
 
 def told_of(tokens: Sequence[Token], verb: int) -> bool:
     """Whether what a verb says is told as fact."""
-    if is_unreal(tokens, verb) or _supposed(tokens, verb):
+    if is_unreal(tokens, verb) or _supposed(tokens, verb) or _reported(tokens, verb):
         return False
     for at in _clauses_above(tokens, verb):
         before = any(tokens[c].low == "had" and tokens[c].dep == "aux" for c in tokens[at].children)
@@ -59,13 +63,21 @@ def _clauses_above(tokens: Sequence[Token], verb: int) -> list[int]:
 
 
 def _supposed(tokens: Sequence[Token], verb: int) -> bool:
-    """Whether a verb has "would", "might" or "seem" about it."""
+    """Whether a verb has "would", "might", "will" or "seem" about it."""
     token = tokens[verb]
-    if any(
-        tokens[c].low in ("would", "might", "should", "may", "must") and tokens[c].dep == "aux" for c in token.children
-    ):
+    if any(tokens[c].low in SUPPOSING and tokens[c].dep == "aux" for c in token.children):
         return True
     return token.dep in ("xcomp", "ccomp") and tokens[token.head].lemma in ("seem", "appear")
+
+
+def _reported(tokens: Sequence[Token], verb: int) -> bool:
+    """Whether a verb stands in a clause with "that" under a verb of telling: "assured him that the winter passed"."""
+    token = tokens[verb]
+    while token.dep == "conj" and token.pos in ("VERB", "AUX") and token.head != token.index:
+        token = tokens[token.head]
+    head = tokens[token.head]
+    that = any(tokens[c].low == "that" and tokens[c].dep == "mark" for c in token.children)
+    return that and token.dep == "ccomp" and head.pos == "VERB" and head.lemma not in PERCEPTION | MARKED
 
 
 def time_of(tokens: Sequence[Token], nouns: Sequence[Noun]) -> tuple[str, bool]:
@@ -78,7 +90,11 @@ def time_of(tokens: Sequence[Token], nouns: Sequence[Noun]) -> tuple[str, bool]:
         if told:
             found = told
             continue
-        known = noun.lemma in words("time.day", "season") or noun.animacy == "time"
+        dated = _clock_or_date(tokens, noun)
+        if dated:
+            found = dated
+            continue
+        known = noun.lemma in words("time.day", "season") or noun.animacy == "time" or _follows(noun)
         if not (known or noun.lemma in words("time.unit")) or not is_told(tokens, noun):
             continue
         passed = _passed(tokens, noun)
@@ -91,6 +107,28 @@ def time_of(tokens: Sequence[Token], nouns: Sequence[Noun]) -> tuple[str, bool]:
             lapse = lapse or noun.role == "subject"
         lapse = lapse or (known and bool(set(noun.words) & {"next", "following"}))
     return found, lapse
+
+
+def _clock_or_date(tokens: Sequence[Token], noun: Noun) -> str:
+    """ "at two o'clock", "April 3": the hour or the day of the month where it dates the scene."""
+    if not is_told(tokens, noun) or noun.role in ("subject", "object"):
+        return ""
+    own = tokens[noun.first : noun.last + 2]
+    month = next((t.low for t in own if t.low in MONTHS), "")
+    number = next((t.low.strip(".") for t in own if t.low[0].isdigit()), "")
+    if month and number:
+        return f"{month} {number}" if noun.preposition in ("", "on", "in") else ""
+    if noun.lemma.replace("’", "'") != "o'clock" or noun.first < 1:
+        return ""
+    hour = tokens[noun.head - 1]
+    before = {t.low for t in tokens[max(0, noun.head - 4) : noun.head - 1] if t.sentence == noun.sentence}
+    planned = before & {"for", "until", "till", "since", "from", "between", "every"}
+    return f"{hour.low} o'clock" if hour.pos == "NUM" and not planned else ""
+
+
+def _follows(noun: Noun) -> bool:
+    """ "the Sunday following" """
+    return noun.lemma == "following" and any(w in words("time.day", "season") for w in noun.words[:-1])
 
 
 def _by_light(tokens: Sequence[Token], noun: Noun) -> str:
@@ -113,6 +151,11 @@ def _by_light(tokens: Sequence[Token], noun: Noun) -> str:
         and noun.determiner == ""
     ):
         return f"{noun.preposition} {noun.lemma}"
+    if noun.lemma == "sun" and is_told(tokens, noun):
+        verb = [tokens[noun.verb].lemma] if noun.role == "subject" and noun.verb >= 0 else []
+        hour = next((SUN[word] for word in (*verb, *noun.words) if word in SUN), "")
+        if hour:
+            return hour
     if noun.lemma in LIGHTS and is_told(tokens, noun):
         return next((word for word in noun.words if word in words("time.day") and word not in LIGHTS), "")
     return ""
@@ -155,14 +198,14 @@ def _said(tokens: Sequence[Token], noun: Noun) -> str:
     if "good" in said or ("last" in said and "had" in clause):
         return ""  # "good night" is a greeting; what "he had done last autumn" was before
     before = tokens[noun.first - 1].low if noun.first else ""
-    if noun.lemma in ("light", "moonlight") or lead == "no" or {lead, before} & HABIT:
-        return ""
+    if noun.lemma in ("light", "moonlight") or lead == "no" or ({lead, before} | clause) & HABIT:
+        return ""  # what is so at all times
     told = " ".join(w for w in noun.words if w not in ("very", "that", "this", "same", "one"))
     if noun.role == "oblique" and noun.preposition in PREPOSITIONS:
         if owner is not None and owner.lemma not in OWNERS:
             return ""
         return told
-    adverb = noun.role in ("adverb", "fragment") or (noun.role == "other" and noun.first > 0)
+    adverb = noun.role in ("adverb", "fragment") or (noun.role == "other" and (noun.first > 0 or _follows(noun)))
     if (
         adverb
         or noun.role == "predicate"

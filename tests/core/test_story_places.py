@@ -46,6 +46,11 @@ def places(text: str) -> list[str]:
         "Perhaps she was in the garden.",
         "He was kept from going into the garden.",
         "He ran among streets and carriages.",
+        "He will go out to the woodland.",  # in the future
+        "They turned their backs on the sea.",
+        "There was not a hut near.",
+        "He had never felt so glad when he was in Frankfurt.",  # before now
+        "He assured her that Ann walked in the garden.",  # said of another
     ],
 )
 def test_a_place_in_passing_moves_no_scene(passing: str) -> None:
@@ -107,6 +112,14 @@ def test_going_and_being_there_moves_it(moving: str, place: str) -> None:
         ("At last the carriage came.", ""),
         ("He had lost his money in the wood.", "wood"),
         ("They saw a long stretch of road.", "long stretch of the road"),
+        ("At last he espied a hole.", "hole"),
+        ("They went to walk in the wood.", "wood"),
+        ("He considered, gazing through the window over the slopes.", ""),
+        ("He inquired at different houses where the Drill Hall was.", ""),
+        ("They sat by a bright fire.", "fire"),
+        ("They feared a fire.", ""),
+        ("He went upstairs and stood in the hall.", "hall"),
+        ("Ann had put the lamp in a corner.", ""),
     ],
 )
 def test_little_is_enough_where_no_place_is_known(first: str, place: str) -> None:
@@ -127,6 +140,16 @@ def test_a_spot_gives_way_to_a_place() -> None:
         ("In the course of the morning Tom came back.", "morning"),
         ("The garden was greener than ever in the early morning.", "early morning"),
         ("It was like the fear of a man who slept all day and woke at night.", ""),
+        ("At night she always became an old woman.", ""),  # so at all times
+        ("She assured him that the winter passed soon.", ""),
+        ("He will come in the morning.", ""),
+        ("The Sunday following, the boy went downstairs.", "sunday following"),
+        ("At two o'clock Tom went home.", "two o'clock"),
+        ("He was ordered for six o'clock.", ""),
+        ("On April 3 he came home.", "april 3"),
+        ("The hills glowed in the rays of the setting sun.", "sunset"),
+        ("The sun was setting fast.", "sunset"),
+        ("The sun rose as he left.", "sunrise"),
     ],
 )
 def test_times(sentence: str, time: str) -> None:
