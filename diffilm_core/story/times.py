@@ -152,8 +152,8 @@ def _by_light(tokens: Sequence[Token], noun: Noun) -> str:
     ):
         return f"{noun.preposition} {noun.lemma}"
     if noun.lemma == "sun" and is_told(tokens, noun):
-        verb = [tokens[noun.verb].lemma] if noun.role == "subject" and noun.verb >= 0 else []
-        hour = next((SUN[word] for word in (*verb, *noun.words) if word in SUN), "")
+        does = tokens[noun.verb].lemma if noun.role == "subject" and noun.verb >= 0 else ""
+        hour = next((SUN[word] for word in (does, *noun.words) if word in SUN), "")
         if hour:
             return hour
     if noun.lemma in LIGHTS and is_told(tokens, noun):
