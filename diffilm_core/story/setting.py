@@ -52,7 +52,7 @@ class Setting:
             self.place_changed = place[1] != self.place
             self.held, self.place = place
         self.time_lapse = lapse
-        if time:
+        if time is not None:
             self.time_changed, self.time = time != self.time, time
         weather = _weather(tokens, nouns)
         if weather:

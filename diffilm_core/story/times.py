@@ -80,9 +80,11 @@ def _reported(tokens: Sequence[Token], verb: int) -> bool:
     return that and token.dep == "ccomp" and head.pos == "VERB" and head.lemma not in PERCEPTION | MARKED
 
 
-def time_of(tokens: Sequence[Token], nouns: Sequence[Noun]) -> tuple[str, bool]:
-    """The time that a sentence tells, "" where it tells none, and whether time has passed."""
-    found, lapse = "", False
+def time_of(tokens: Sequence[Token], nouns: Sequence[Noun]) -> tuple[str | None, bool]:
+    """The time that a sentence tells, "" where that is some other day ("one day"), None where it tells none; and
+    whether time has passed."""
+    found: str | None = None
+    lapse = False
     for noun in nouns:
         if noun.quote >= 0:
             continue
@@ -100,6 +102,9 @@ def time_of(tokens: Sequence[Token], nouns: Sequence[Noun]) -> tuple[str, bool]:
         passed = _passed(tokens, noun)
         if passed is not None:
             found, lapse = passed or found, lapse or bool(passed)
+            continue
+        if noun.words == ("day",) and tokens[noun.first].low == "one":
+            found = found or ""
             continue
         said = _said(tokens, noun) if known else ""
         if said:

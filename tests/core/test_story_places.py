@@ -165,6 +165,7 @@ def test_furniture_beside_somebody_outdoors_has_him_indoors() -> None:
     ("sentence", "time"),
     [
         ("When the spring came he was glad.", "spring"),
+        ("One evening he was glad.", "evening"),
         ("It was on a fine summer day that he left.", "summer day"),
         ("The third day he was glad.", "third day"),
         ("With a hasty good night he left.", "morning"),  # a greeting
@@ -173,6 +174,10 @@ def test_furniture_beside_somebody_outdoors_has_him_indoors() -> None:
 )
 def test_time_of_the_scene(sentence: str, time: str) -> None:
     assert time in read(f"In the morning Tom sat in the kitchen. {sentence}").sentences[-1].time
+
+
+def test_one_day_ends_the_time_that_was_told() -> None:
+    assert [s.time for s in read("At night Tom sat there. One day he left.").sentences] == ["night", ""]
 
 
 def test_a_chair_in_the_room_is_no_other_place() -> None:
