@@ -34,7 +34,7 @@ TITLED = {
 }  # fmt: skip
 COUNTS = NUMBERS | these("thousand million dozen")
 EPITHETS_PERSON = these(
-    "man woman boy girl lady gentleman fellow child lad lass youth person maid maiden stranger creature"
+    "man woman boy girl lady gentleman fellow child lad lass youth person maiden stranger creature"
     " lassie laddie babe infant damsel personage individual thing wretch villain rascal friend visitor guest traveller"
 )
 EPITHETS_ANIMAL = these("thing animal beast creature bird fish insect pet monster brute fellow rascal")

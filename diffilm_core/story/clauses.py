@@ -27,6 +27,7 @@ TEMPORAL = frozenset(("when", "while", "until", "till", "before", "after", "as")
 TALK_OF = frozenset(("about", "of", "for", "concerning", "regarding", "with", "against", "on"))
 LIKENESS = frozenset(("like", "than", "unlike", "as", "without", "except", "but", "save", "besides", "despite"))
 NO_OTHER = frozenset(("ever", "before", "usual"))  # "brighter than ever": no comparison with anything
+SORRY = these("afraid sure sorry glad certain bound")  # "I am afraid": the teller's own words
 PRESENT = frozenset(("VBP", "VBZ"))
 SIGHT = words("verb.look") | these("find meet hear know recognise recognize want need have get catch touch")
 
@@ -145,7 +146,7 @@ def _remarks(tokens: Sequence[Token], noun: Noun) -> bool:
     kids = [tokens[c] for c in verb.children]
     now = next((k.tag for k in kids if k.dep == "aux" and k.tag != "TO"), verb.tag) in PRESENT
     if noun.lemma == "i":
-        said = verb.lemma in words("verb.thought", "verb.speech")
+        said = verb.lemma in words("verb.thought", "verb.speech") or any(k.low in SORRY for k in kids)
         return said and (now or any(k.low == "you" and k.dep in ("dobj", "dative") for k in kids))
     if noun.kind == "pronoun":
         return now and bool(noun.entities) and not any(n.visible for e in noun.entities for n in e.nouns)

@@ -109,6 +109,7 @@ def nouns(tokens: Sequence[Token], story: str, names: Names) -> list[Noun]:
         acts = noun.role == "subject" and noun.verb >= 0 and tokens[noun.verb].lemma in ACTS
         if acts and noun.lemma == "figure" and noun.kind == "description":
             noun.animacy, noun.gender = ("group", "mfn") if noun.plural else ("person", "mf")
+    for noun in out:
         noun.text = " ".join(story[noun.start : noun.end].split())
     return out
 

@@ -14,7 +14,7 @@ PARENTS = these("father mother papa mama mamma daddy mummy brother sister lady g
 ALIKE = tuple(
     these(line)
     for line in (
-        "girl lass lassie maiden maid damsel miss", "boy lad laddie youth youngster", "baby babe infant",
+        "girl lass lassie maiden damsel miss", "boy lad laddie youth youngster", "baby babe infant",
         "man fellow chap bloke", "child boy girl baby babe infant lad lass lassie laddie", "king monarch sovereign",
         "priest clergyman parson cleric vicar", "doctor physician surgeon", "sailor seaman mariner",
         "thief robber burglar", "mother mamma mama", "father papa", "lady gentlewoman", "woman female", "dog hound",

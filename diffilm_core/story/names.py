@@ -14,7 +14,8 @@ SUBJECTS = frozenset(("nsubj", "nsubjpass", "csubj", "expl", "agent"))
 SHORT = {
     short: line.split(":")[0]
     for line in (
-        "thomas:tom tommy", "richard:dick", "robert:bob bobby", "william:will bill billy", "charles:charley charlie",
+        "thomas:tom tommy", "richard:dick dickie", "robert:bob bobby", "william:will bill billy",
+        "charles:charley charlie",
         "james:jim jimmy", "joseph:joe joey", "samuel:sam sammy", "benjamin:ben", "daniel:dan danny", "david:dave davy",
         "frederick:fred freddy", "henry:harry hal", "edward:ned", "nicholas:nick", "philip:phil", "matthew:mat matt",
         "timothy:tim", "anthony:tony", "alexander:alec alick", "archibald:archie", "nathaniel:nat", "peter:pete",
@@ -29,7 +30,14 @@ SHORT = {
 def long_form(word: str) -> str:
     """The name, in small letters, of which a word is the short form: "Tom" is Thomas."""
     low = word.lower()
-    return SHORT.get(low, low)
+    return SHORT.get(low) or _of_animal(low)
+
+
+def _of_animal(low: str) -> str:
+    """The animal of a pet name: "Ratty" is Rat."""
+    stem = low[:-1] if low.endswith("y") else low[:-2] if low.endswith("ie") else ""
+    stem = stem[:-1] if len(stem) > 3 and stem[-1] == stem[-2] else stem
+    return stem if stem in words("animal") and low not in words("animal", "name") else low
 
 
 class Names:

@@ -49,6 +49,10 @@ def place_in_sentence(tokens: Sequence[Token], noun: Noun, by_head: dict[int, No
     if token.dep in ("oprd", "dobj", "attr") and called is not None and noun.kind == "name":
         noun.role, noun.same, noun.verb = "apposition", called, called.verb  # "a boy named Tom"
         return
+    counted = _counted(tokens, noun, by_head) if token.dep == "pobj" and head.low == "of" else None
+    if counted is not None:
+        noun.role, noun.same, noun.verb, counted.end = "apposition", counted, counted.verb, noun.end
+        return
     if token.dep in SUBJECTS and token.dep != "agent":
         noun.role = "subject"
     elif token.dep in OBJECTS:
@@ -76,6 +80,8 @@ def place_in_sentence(tokens: Sequence[Token], noun: Noun, by_head: dict[int, No
             noun.same = subject
         if subject is not None and subject.lemma in NAMES and subject.owner is not None and noun.kind == "name":
             noun.role, noun.same = "apposition", subject.owner  # "his name was Tom"
+        elif noun.kind == "name" and head.dep == "relcl" and head.head in by_head and _whose_name(tokens, head):
+            noun.role, noun.same = "apposition", by_head[head.head]  # "a boy whose name was Tom"
     elif token.dep == "npadvmod":
         noun.role = "adverb"
     elif token.dep == "ROOT":
@@ -87,6 +93,20 @@ def place_in_sentence(tokens: Sequence[Token], noun: Noun, by_head: dict[int, No
         noun.role = "subject"  # "..." asked the cat
     if noun.role == "other" and head.lemma in words("verb.speech") and head.index == noun.first - 1:
         noun.role = "subject"
+
+
+def _counted(tokens: Sequence[Token], noun: Noun, by_head: dict[int, Noun]) -> Noun | None:
+    """Of "a couple of sisters", "a crowd of boys": the couple, who are the sisters."""
+    group = by_head.get(tokens[tokens[noun.head].head].head)
+    if group is None or not noun.plural or noun.determiner or noun.animacy != "group" or group.animacy != "group":
+        return None
+    return group if group.determiner in ("a", "number") and noun.first == group.head + 2 else None
+
+
+def _whose_name(tokens: Sequence[Token], verb: Token) -> bool:
+    """Whether a clause begins with "whose name"."""
+    kids = [tokens[c] for c in verb.children if tokens[c].dep == "nsubj" and tokens[c].low in NAMES]
+    return any(tokens[c].low == "whose" for kid in kids for c in kid.children)
 
 
 def _of_the_name(tokens: Sequence[Token], token: Token, by_head: dict[int, Noun]) -> Noun | None:

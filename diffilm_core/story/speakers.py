@@ -90,7 +90,8 @@ class Talk:
                 0 < first - near[1] <= 14 and tokens[first - 1].text in (",", ":", "-", "--", "—", "'", '"', ";", ",--")
             ) or 0 < first - near[1] <= 2
             if after or before:
-                distance = near[0] - last if after else first - near[1] + 1
+                led = before and tokens[first - 1].text == ":"  # "he said: ..." though "she replied" follows
+                distance = 0 if led else near[0] - last if after else first - near[1] + 1
                 if best is None or distance < best[0]:
                     best = (distance, noun.entities[0])
         if best is not None:

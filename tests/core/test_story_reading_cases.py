@@ -92,6 +92,11 @@ def test_they_are_those_named_together() -> None:
     assert meant(MOUSE, "They were happy", "they") == {"a big black cat", "the old king"}
 
 
+def test_the_speech_behind_a_colon_is_whose_the_verb_before_it_is() -> None:
+    sentence = read("Tom met Ann. Tom said: “Run away;” she replied, “I will.”").sentences[1]
+    assert sentence.speaker == "tom"
+
+
 def test_speakers() -> None:
     assert at(MOUSE, "Where are you").speaker == "big-black-cat"
     assert at(MOUSE, "To the river").speaker == "small-grey-mouse"
