@@ -30,6 +30,7 @@ PARTS = these(
 SURFACE = these(
     "ground floor world wall space heaven heavens hold ship-board flat stage fall spring common earth land sky air"
 )
+NOWHERE = these("air world earth space sky heaven heavens kingdom hell paradise")  # "voices in the air"
 LOOSE = these("grass snow sand wood country ice mud")  # a place where one is in it, with an article
 POSTURE = these(
     "sit stand lie kneel crouch live dwell sleep hide wait rest perch nestle squat hang stay remain halt pause stop"
@@ -66,6 +67,8 @@ LAND = words("outdoor") | words("indoor")
 def evidence(tokens: Sequence[Token], noun: Noun) -> int:
     """How surely the scene is at this place."""
     strength = _strength(tokens, noun)
+    if strength == 1 and noun.lemma in NOWHERE:
+        return 0
     if strength <= 0 or noun.verb < 0:
         return strength
     verb = tokens[noun.verb]
@@ -307,6 +310,8 @@ def _beside_noun(tokens: Sequence[Token], noun: Noun, owner: Token, verb: Token 
     preposition = noun.preposition
     if owner.lemma in words("time.unit") and owner.dep in ("attr", "npadvmod", "dobj"):
         return 3 if preposition in AT else 0  # "they were two days on the road"
+    if preposition in LOOKED and owner.lemma in LOOKS:
+        return 0  # "a glance at the house"
     if preposition == "to" and owner.lemma in STROLLS:
         return 4 if verb is not None and verb.lemma in MOVES else 1  # "came, after a long walk, to the town"
     if preposition == "to" and owner.dep == "dobj" and verb is not None and verb.lemma in MOVES:

@@ -20,7 +20,7 @@ ADVERBS = {
     word: word for word in ["home", "upstairs", "downstairs", "indoors", "outdoors", "outside", "inside", "aboard"]
 } | {"ashore": "shore"}
 FURNITURE = these("door bed hearth fireplace stove cradle sofa couch sideboard")
-BESIDE = ("by", "beside", "before", "near", "around", "round")  # the fire
+BESIDE = ("at", "by", "beside", "before", "near", "around", "round")  # the fire
 WITHIN, WITHOUT = ("inside", "indoors"), ("outside", "outdoors")
 GOES = MOVES | ARRIVE
 MOVED = 2

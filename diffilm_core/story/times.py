@@ -65,8 +65,14 @@ def _clauses_above(tokens: Sequence[Token], verb: int) -> list[int]:
 def _supposed(tokens: Sequence[Token], verb: int) -> bool:
     """Whether a verb has "would", "might", "will" or "seem" about it."""
     token = tokens[verb]
-    if any(tokens[c].low in SUPPOSING and tokens[c].dep == "aux" for c in token.children):
-        return True
+    for _ in range(6):
+        if any(tokens[c].low in SUPPOSING and tokens[c].dep == "aux" for c in token.children):
+            return True
+        own = any(tokens[c].dep in ("aux", "nsubj", "nsubjpass") for c in token.children)
+        if token.dep not in ("xcomp", "pcomp") and (token.dep != "conj" or own):
+            break
+        token = tokens[token.head]  # "would try to reach the coast"
+    token = tokens[verb]
     return token.dep in ("xcomp", "ccomp") and tokens[token.head].lemma in ("seem", "appear")
 
 
@@ -90,7 +96,8 @@ def time_of(tokens: Sequence[Token], nouns: Sequence[Noun]) -> tuple[str | None,
             continue
         told = _by_light(tokens, noun)
         if told:
-            found = told
+            meal = noun.lemma in MEALS and found
+            found = f"{found} {told}" if meal else told  # "next morning after breakfast"
             continue
         dated = _clock_or_date(tokens, noun)
         if dated:
@@ -171,7 +178,9 @@ def _passed(tokens: Sequence[Token], noun: Noun) -> str | None:
     short to tell, None where it tells none."""
     if noun.lemma not in words("time.unit"):
         return None
-    after = [t.low for t in tokens[noun.last + 1 : noun.last + 3] if t.sentence == noun.sentence]
+    ahead = [t for t in tokens[noun.last + 1 : noun.last + 3] if t.sentence == noun.sentence]
+    other = ahead[-1:] and ahead[-1].lemma != noun.lemma  # "the next morning after breakfast", not "night after night"
+    after = [t.low for t in ahead if not (other and t.low == "after" and t.children)]
     follows = noun.preposition == "after" and noun.role == "oblique"
     if follows and noun.determiner == "" and tokens[noun.head].tag == "NN":
         return ""  # "week after week"
@@ -203,6 +212,9 @@ def _said(tokens: Sequence[Token], noun: Noun) -> str:
     if "good" in said or ("last" in said and "had" in clause):
         return ""  # "good night" is a greeting; what "he had done last autumn" was before
     before = tokens[noun.first - 1].low if noun.first else ""
+    after = tokens[noun.last + 1] if noun.last + 1 < len(tokens) else None
+    if after is not None and after.low == "before" and after.dep != "mark" and not after.children:
+        return ""  # "the evening before"
     if noun.lemma in ("light", "moonlight") or lead == "no" or ({lead, before} | clause) & HABIT:
         return ""  # what is so at all times
     told = " ".join(w for w in noun.words if w not in ("very", "that", "this", "same", "one"))
