@@ -135,6 +135,10 @@ class Binding:
                 at = self.tokens[at].head
         return out
 
+    def after_some(self, noun: Noun) -> bool:
+        """Whether "some" stands before it in its sentence."""
+        return any(t.low == "some" and t.sentence == noun.sentence for t in self.tokens[: noun.first])
+
     def together(self, noun: Noun, busy: set[Entity]) -> tuple[int, tuple[Entity, Entity]] | None:
         """Of "they", two who are arguments of the same verb before it ("Tom met Ann. They sang."), and how many
         sentences before."""

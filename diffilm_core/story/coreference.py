@@ -138,6 +138,9 @@ class Resolver:
             return (self.talk.heard,) if noun.quote >= 0 and self.talk.heard is not None else ()  # "Yes, Miss"
         if noun.quote >= 0 and noun.lemma in HONOURS and noun.determiner == "poss":
             return (self.talk.heard,) if self.talk.heard is not None else ()  # "Your Majesty"
+        if noun.text.lower() == "others" and self.binding.after_some(noun):
+            there = [e for e in registry.active if e.plural and e.alive and self.clock - registry.recency(e) < 2]
+            return tuple(there[-1:])  # "some of the men sat, others stood"
         if noun.determiner == "no":
             return ()  # "no beast offered to hurt them": none that is meant later
         found = kin(noun, owner, registry.active, self.binding) or registry.find(noun, owner)

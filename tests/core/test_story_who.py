@@ -80,6 +80,7 @@ CASES = [
     ("a maid is no girl", "A girl sat down. Tom smiled. Then the maid laughed.", {"A girl", "Tom", "the maid"}),
     ("a couple of sisters", "Tom saw a couple of sisters. The sisters laughed.", {"Tom", "a couple of sisters"}),
     ("a pet name", "The Rat sat down. Tom smiled. Then Ratty laughed. The Rat slept.", {"The Rat", "Tom"}),
+    ("others of them", "The men came. Some of the men sat down, others stood and laughed.", {"The men"}),
     ("a place that is gone to", "Tom went to Wexley. In Wexley he met Ann.", {"Tom", "Ann"}),
 ]  # fmt: skip
 MEANT = [
