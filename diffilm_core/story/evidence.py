@@ -69,6 +69,8 @@ def evidence(tokens: Sequence[Token], noun: Noun) -> int:
     strength = _strength(tokens, noun)
     if strength == 1 and noun.lemma in NOWHERE:
         return 0
+    if strength < 3 and noun.lemma == "hole" and noun.determiner == "a" and _is_in_thing(tokens, noun):
+        return 0
     if strength <= 0 or noun.verb < 0:
         return strength
     verb = tokens[noun.verb]
@@ -94,6 +96,12 @@ def evidence(tokens: Sequence[Token], noun: Noun) -> int:
     if verb.dep == "acl" and not goes:
         return int(strength > 1 or stays)  # "a deer grazing in the meadow"
     return strength
+
+
+def _is_in_thing(tokens: Sequence[Token], noun: Noun) -> bool:
+    """ "a hole in his coat" """
+    inner = [tokens[g] for c in tokens[noun.head].children if tokens[c].low == "in" for g in tokens[c].children]
+    return any(t.dep == "pobj" and t.lemma not in LAND | PARTS | PERCHES for t in inner)
 
 
 def _is_undone(tokens: Sequence[Token], verb: Token) -> bool:

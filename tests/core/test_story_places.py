@@ -113,6 +113,7 @@ def test_going_and_being_there_moves_it(moving: str, place: str) -> None:
         ("He had lost his money in the wood.", "wood"),
         ("They saw a long stretch of road.", "long stretch of the road"),
         ("At last he espied a hole.", "hole"),
+        ("There was a hole in his coat.", ""),
         ("They went to walk in the wood.", "wood"),
         ("He considered, gazing through the window over the slopes.", ""),
         ("He inquired at different houses where the Drill Hall was.", ""),
