@@ -69,13 +69,9 @@ def kin(noun: Noun, owner: Entity | None, active: Sequence[Entity], binding: Bin
         found = [e for e in people if e in having]  # "she had two children", of whom this is one
         found = found if len(found) == 1 else []
     near = [e for e in found if e in people]
-    return (
-        max(near, key=active.index)
-        if near
-        else None
-        if found or owner.plural
-        else _by_name(noun, relation, owner, people)
-    )
+    if near:
+        return max(near, key=active.index)
+    return None if found or owner.plural else _by_name(noun, relation, owner, people)
 
 
 def royal(noun: Noun, active: Sequence[Entity]) -> Entity | None:

@@ -127,7 +127,7 @@ def _clock_or_date(tokens: Sequence[Token], noun: Noun) -> str:
         return ""
     own = tokens[noun.first : noun.last + 2]
     month = next((t.low for t in own if t.low in MONTHS), "")
-    number = next((t.low.strip(".") for t in own if t.low[0].isdigit()), "")
+    number = next((t.low.strip(".") for t in own if t.low[:1].isdigit()), "")
     if month and number:
         return f"{month} {number}" if noun.preposition in ("", "on", "in") else ""
     if noun.lemma.replace("’", "'") != "o'clock" or noun.first < 1:

@@ -40,8 +40,8 @@ def describe() -> Workflow:
     split.inputs |= {"story": SCRIPT, "read_as": "fountain"}
     film = {
         "model": ("load", 0), "clip": ("load", 1), "storyboard": ("split", 0), "movie": movie, "width": 128,
-        "height": 128, "fps": 8.0, "steps": 20, "cfg": 4.0, "sampler_name": "euler_ancestral", "scheduler": "sgm_uniform",
-        "take": 0,
+        "height": 128, "fps": 8.0, "steps": 20, "cfg": 4.0, "sampler_name": "euler_ancestral",
+        "scheduler": "sgm_uniform", "take": 0,
     }  # fmt: skip
     return Workflow(
         "screenplay_to_movie",
