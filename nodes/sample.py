@@ -47,7 +47,7 @@ class FilmStoryboard(io.ComfyNode):
                     tooltip="How closely a shot follows its prompt (classifier-free guidance). 1: off.",
                 ),
                 io.Combo.Input(
-                    "sampler_name", options=samplers, default="dpmpp_2m", tooltip="The sampling algorithm."
+                    "sampler_name", options=samplers, default="euler_ancestral", tooltip="The sampling algorithm."
                 ),
                 io.Combo.Input(
                     "scheduler", options=schedulers, default="sgm_uniform",
