@@ -170,7 +170,8 @@ def _inner(tokens: Sequence[Token], noun: Noun, nouns: Sequence[Noun]) -> Noun |
     """Of "the edge of the forest": the forest."""
     if noun.lemma not in PARTS:
         return None
-    return next((n for n in nouns if n.preposition == "of" and tokens[tokens[n.head].head].head == noun.head), None)
+    whole = (n for n in nouns if n.kind != "pronoun" and n.preposition == "of")
+    return next((n for n in whole if tokens[tokens[n.head].head].head == noun.head), None)
 
 
 def _is_place(tokens: Sequence[Token], noun: Noun, inner: Noun | None) -> bool:

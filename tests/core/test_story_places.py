@@ -190,3 +190,7 @@ def test_one_day_ends_the_time_that_was_told() -> None:
 
 def test_a_chair_in_the_room_is_no_other_place() -> None:
     assert places("The walls of the parlour were red. Tom sat on a chair.") == ["parlour", "parlour"]
+
+
+def test_a_corner_of_it_is_a_corner() -> None:
+    assert places("The table was a large one, but the three were crowded together at one corner of it.") == ["corner"]
