@@ -37,7 +37,7 @@ PREFIXES = {"unet": "model.diffusion_model.", "vae": "first_stage_model.", "text
 class Defaults:
     """The settings that a model was trained for, used where a user names none. `over_time`: the noise
     level below which layers over time work, a clip being its picture above it (`sampling.OverTime`); None: at every
-    one, without a picture. `cfg_over_time`: the guidance of the frames around the picture; None: its own."""
+    one, without a picture. `cfg_over_time`: the guidance of the frames around the picture; None: the picture's."""
 
     width: int = 128
     height: int = 128
@@ -55,8 +55,9 @@ class Defaults:
         level = self.over_time
         if level is not None and not (isinstance(level, (int, float)) and level > 0):
             raise DiffilmError(f"over_time = {level!r}: expected a noise level above 0, as 3.0; or leave it out")
-        if self.cfg_over_time is not None and level is None:
-            raise DiffilmError(f"cfg_over_time = {self.cfg_over_time!r} without over_time; give both, or leave it out")
+        cfg = self.cfg_over_time
+        if cfg is not None and (level is None or not isinstance(cfg, (int, float))):
+            raise DiffilmError(f"cfg_over_time = {cfg!r}: expected a number, as 1.0, beside over_time; or leave it out")
 
 
 @dataclass(frozen=True)
@@ -226,12 +227,9 @@ def load_model(
     _fill(unet, part(tensors, "unet"), "UNet", path)
     _fill(vae, part(tensors, "vae"), "autoencoder", path)
     text = TextEncoder.from_parts(part(tensors, "text"), config.text, TOKENIZER, split="tokens")
-    schedule, level, cfg = (
-        NoiseSchedule.create(**config.schedule),
-        config.defaults.over_time,
-        config.defaults.cfg_over_time,
-    )
-    unet.over_time = None if level is None else OverTime(schedule, config.prediction, level, cfg)
+    schedule, d = NoiseSchedule.create(**config.schedule), config.defaults
+    if d.over_time is not None:
+        unet.over_time = OverTime(schedule, config.prediction, d.over_time, d.cfg_over_time)
     return VideoModel(
         unet=unet.eval().requires_grad_(False).to(device, dtype),
         vae=vae.eval().requires_grad_(False).to(device, dtype),

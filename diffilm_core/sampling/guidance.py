@@ -15,6 +15,8 @@ from .windows import FRAMES_AXIS
 
 logger = logging.getLogger(__name__)
 
+Scale = float | tuple[float, float]
+"""A scale, or the first frame's and the last one's."""
 MODES = ("auto", "batched", "two_pass")
 # Activations of one pass, in numbers per latent position (t, h, w): ModelScope's 1.6 GiB for a fp16 batch of two at
 # 16 x 32 x 32 is 26,000 of them; Zeroscope's and SVD's UNets take less.
@@ -76,7 +78,7 @@ class Guidance:
         denoiser: Denoiser,
         cond: dict[str, Any],
         uncond: dict[str, Any] | None = None,
-        scale: float | tuple[float, float] = 1.0,
+        scale: Scale = 1.0,
         mode: str = "auto",
         *,
         rescale: float = 0.0,

@@ -8,9 +8,8 @@ from typing import Any
 
 from torch import Tensor
 
+from .guidance import Scale
 from .schedules import NoiseSchedule
-
-Scale = float | tuple[float, float]
 
 
 def middle(frames: int) -> slice:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ..errors import DiffilmError
 from .denoiser import Denoiser
-from .guidance import Guidance
+from .guidance import Guidance, Scale
 from .noise import initial_noise, noisy_start
 from .over_time import OverTime, middle
 from .samplers import Callback, SamplerState, sampler_for
@@ -43,7 +43,7 @@ def sample_clip(
     shape: tuple[int, int, int, int],
     seed: int,
     steps: int = 20,
-    cfg: float | tuple[float, float] = 7.0,
+    cfg: Scale = 7.0,
     sampler: str = "dpmpp_2m",
     spacing: str = "normal",
     denoise: float = 1.0,

@@ -14,7 +14,7 @@ from .cast import Entity, Registry
 from .clauses import is_likened, is_visible
 from .entities import FIRST, FIRST_PLURAL, SECOND, Noun
 from .grammar import Grammar
-from .kin import kin, note, royal, unnamed
+from .kin import kin, note, note_had, royal, unnamed
 from .lexicon import these, words
 from .parse import Token
 from .ranking import Context, choose, is_he_or_she
@@ -179,7 +179,7 @@ class Resolver:
             and noun.quote < 0
             and self.tokens[noun.verb].lemma == "have"
         ):
-            note(noun, found, self.grammar.subject(noun.verb))
+            note_had(noun, found, self.grammar.subject(noun.verb))
         self._identify(noun, found)
         nameless = registry.titled(noun, found) or unnamed(noun, found, registry.active)
         if nameless is not None and noun.quote < 0 and all(n.sentence != noun.sentence for n in nameless.nouns):

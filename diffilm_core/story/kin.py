@@ -41,12 +41,15 @@ def relation_of(noun: Noun) -> str:
     return next((RELATIONS[word] for word in said if word in RELATIONS), "")
 
 
-def note(noun: Noun, entity: Entity, having: Noun | None = None) -> None:
-    """Remember whose kin the entity is. having: the subject of "had a daughter", who has it."""
-    if having is not None:
-        if noun.lemma in RELATIONS and len(having.entities) == 1 and having.entities[0] is not entity:
-            entity.kin.append((RELATIONS[noun.lemma], having.entities[0]))
+def note_had(noun: Noun, entity: Entity, subject: Noun | None) -> None:
+    """Remember whose kin the entity is that somebody "had": "she had a daughter"."""
+    if subject is None or noun.lemma not in RELATIONS or len(subject.entities) != 1 or subject.entities[0] is entity:
         return
+    entity.kin.append((RELATIONS[noun.lemma], subject.entities[0]))
+
+
+def note(noun: Noun, entity: Entity) -> None:
+    """Remember whose kin the entity is."""
     relation = relation_of(noun)
     owners = noun.owner.entities if noun.owner is not None else ()
     if not relation or len(owners) != 1 or owners[0] is entity or owners[0].plural or noun.quote >= 0:

@@ -169,8 +169,12 @@ def test_the_model_that_ships_has_it_where_its_settings_say_so() -> None:
 def test_a_level_that_is_none_is_named(level: object) -> None:
     with pytest.raises(DiffilmError, match="a noise level above 0"):
         Defaults(over_time=level)
-    with pytest.raises(DiffilmError, match=r"cfg_over_time = 1\.0 without over_time"):
-        Defaults(cfg_over_time=1.0)
+
+
+@pytest.mark.parametrize("settings", [{"cfg_over_time": 1.0}, {"cfg_over_time": "1", "over_time": 3.0}])
+def test_a_guidance_around_no_picture_is_named(settings: dict) -> None:
+    with pytest.raises(DiffilmError, match="beside over_time; or leave it out"):
+        Defaults(**settings)
 
 
 def test_the_middle_frame_has_one_position_in_clips_of_any_length() -> None:
