@@ -84,7 +84,7 @@ def evidence(tokens: Sequence[Token], noun: Noun) -> int:
         return 0  # "dreamed of falling into the sea"
     if verb.lemma == "be" and verb.dep == "advcl" and "when" in kids and "had" in _auxiliaries(tokens, verb.head):
         return 0  # "she had never seen him so when she was in the town"
-    if _told_before(tokens, verb.index):
+    if told_before(tokens, verb.index):
         return min(strength, 3 if goes or stays else 1)  # "had met him at the inn"
     before = any(tokens[c].low == "before" and tokens[c].dep == "mark" for c in verb.children)
     if goes and before and not is_negated(tokens, verb.head):
@@ -144,7 +144,7 @@ def _auxiliaries(tokens: Sequence[Token], verb: int) -> set[str]:
     return {tokens[c].low for c in tokens[verb].children if tokens[c].dep in ("aux", "auxpass")}
 
 
-def _told_before(tokens: Sequence[Token], verb: int) -> bool:
+def told_before(tokens: Sequence[Token], verb: int) -> bool:
     """Whether a clause tells what had been before: "he had met him at the inn"."""
     at = verb
     for _ in range(4):
@@ -222,7 +222,7 @@ def _oblique(tokens: Sequence[Token], noun: Noun) -> int:
         surface = any(tokens[c].dep == "dobj" for c in verb.children)  # "rose in the air", not "threw it in the air"
     weak = surface or noun.lemma in PERCHES
     if verb is not None and verb.lemma in PUTS and any(tokens[c].dep == "dobj" for c in verb.children):
-        if _told_before(tokens, verb.index):
+        if told_before(tokens, verb.index):
             return 0  # "had put it in a corner"
         weak = True  # "put it into the cupboard": only the thing
     if noun.lemma in LOOSE and (noun.determiner == "" or preposition in ("on", "upon")):

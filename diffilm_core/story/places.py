@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from .clauses import is_negated
 from .entities import Noun
 from .evidence import ARRIVE, MOVES, PARTS, PERCHES, POSTURE, evidence, is_event, is_home, narrates_now
+from .grammar import own_tokens
 from .lexicon import these, words
 from .parse import Token
 from .times import is_told, told_of
@@ -74,16 +75,6 @@ def place_of(
     spot = set(best[1].split()) & PERCHES and not set(best[1].split()) & words("indoor", "outdoor") - PERCHES
     passing = spot or (best[1] in ADVERBS and best[1] != "home")  # more will be said soon
     return (1 if passing else best[0]), best[1]
-
-
-def own_tokens(tokens: Sequence[Token], noun: Noun) -> Sequence[Token]:
-    """The tokens of the noun's sentence."""
-    low, high = noun.first, noun.last + 1
-    while low > 0 and tokens[low - 1].sentence == noun.sentence:
-        low -= 1
-    while high < len(tokens) and tokens[high].sentence == noun.sentence:
-        high += 1
-    return tokens[low:high]
 
 
 def _by_adverb(tokens: Sequence[Token], own: Sequence[Token], now: str) -> tuple[int, str, int] | None:
