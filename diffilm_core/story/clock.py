@@ -18,7 +18,11 @@ NEARLY = these("about nearly exactly precisely punctually almost")
 
 
 def date_of(tokens: Sequence[Token], noun: Noun) -> str:
-    """ "April 3": the day of the month where it dates the scene."""
+    """ "April 3", "the 3rd of April": the day of the month where it dates the scene."""
+    above = tokens[tokens[tokens[noun.head].head].head]
+    if noun.preposition == "of" and noun.lemma in MONTHS and above.low[:1].isdigit():
+        dates = above.dep in ("attr", "npadvmod") or (above.dep == "pobj" and tokens[above.head].low in ("on", "about"))
+        return f"{above.low} of {noun.lemma}" if dates else ""
     own = tokens[noun.first : noun.last + 2]
     month = next((t.low for t in own if t.low in MONTHS), "")
     number = next((t.low.strip(".") for t in own if t.low[:1].isdigit()), "")

@@ -15,11 +15,11 @@ from .parse import Token
 LATER = frozenset(("after", "later", "afterwards", "afterward"))
 SHORT = these("moment minute instant second while time")
 VAGUE_ALONE = these("day daytime may march fall spring")  # months, seasons and days only with a word that says so
-PREPOSITIONS = these("at in on by during before after towards toward about through of with near")
+PREPOSITIONS = these("at in into on by during before after towards toward about through of with near")
 OWNERS = these(
     "shadow darkness dead middle hour light dusk gloom coming beginning stillness silence course close end part"
 )
-COMING = these("come fall break begin dawn draw arrive set approach be find close wear wane deepen advance")
+COMING = these("come fall break begin dawn draw arrive set approach be find close wear wane deepen advance grow")
 LIGHTS = these("sunbeam sunlight sunshine sun light air mist fog sky dew star breeze wind shadow chill frost gloom")
 SUN = {"set": "sunset", "setting": "sunset", "sink": "sunset", "rise": "sunrise", "rising": "sunrise"}
 BY_LIGHT = {"moonlight": "night", "starlight": "night", "dark": "dark"}
@@ -27,7 +27,7 @@ MEALS = these("breakfast lunch luncheon dinner supper tea")
 WHICH = these("next last early late second third fourth fifth sixth seventh other")
 MARKED = these("mean follow ensue prove befall")  # "it followed that he went"
 SUPPOSING = these("would might should may must will shall")
-HABIT = these("every each all often usually always sometimes")
+HABIT = these("every each often usually always sometimes")
 YEAR, DAY = these("spring summer autumn winter"), these("morning noon afternoon evening night day")
 CAPITAL = these("advent lent")  # not "lent", "the advent of a guest"
 LEADS = these("and but now then so yet , -- -")
@@ -92,7 +92,7 @@ def _is_to_come(tokens: Sequence[Token], token: Token) -> bool:
     above = [tokens[c] for c in head.children]
     if head.low == "going" and any(a.lemma == "be" and a.dep == "aux" for a in above):
         return True
-    meant = any(a.dep == "nsubj" and a.tag in ("PRP", "NNP") and a.low != "it" for a in above)
+    meant = any(a.dep == "nsubj" and a.tag in ("PRP", "NNP", "WDT", "WP") and a.low != "it" for a in above)
     named = any(a.dep in ("acomp", "attr") and a.low != "about" for a in above)  # "he was glad to go"
     return head.lemma == "be" and meant and not named and not any(k.dep == "auxpass" for k in kids)
 
@@ -110,7 +110,8 @@ def _reported(tokens: Sequence[Token], verb: int) -> bool:
 def time_of(tokens: Sequence[Token], nouns: Sequence[Noun], now: str = "", past: bool = False) -> tuple[str | None, bool]:
     """The time that a sentence tells, "" where that is some other day ("one day"), None where it tells none; and
     whether time has passed. now: the time told before; past: the story is told in the past tense."""
-    found, lapse = _hour(tokens, nouns, now), False
+    found, lapse = None, False
+    hour = _hour(tokens, nouns, now)
     several = _is_round(nouns)
     for noun in nouns:
         if noun.quote >= 0:
@@ -140,29 +141,35 @@ def time_of(tokens: Sequence[Token], nouns: Sequence[Noun], now: str = "", past:
             found = said if found is None or not found.endswith(said) else found
             lapse = lapse or noun.role == "subject"
         lapse = lapse or (known and bool(set(noun.words) & {"next", "following"}))
+    if hour and (found is None or _is_daytime(found)):
+        found = _with(hour, found or "")  # "three o'clock in the morning"
     return found, lapse
+
+
+def _is_daytime(told: str) -> bool:
+    return any(word in words("time.day") for word in told.split())
 
 
 def _with(found: str | None, told: str) -> str:
     """ "next morning after breakfast" """
-    return f"{found} {told}" if found else told
+    return f"{found or ''} {told}".strip()
 
 
-def _hour(tokens: Sequence[Token], nouns: Sequence[Noun], now: str) -> str | None:
+def _hour(tokens: Sequence[Token], nouns: Sequence[Noun], now: str) -> str:
     """The hour that a sentence tells of its scene."""
     own = own_tokens(tokens, nouns[0])
     said, at = hour_of(own)
     if not said:
-        return None
+        return ""
     verb = own[at].index
     for _ in range(8):
         if tokens[verb].pos in ("VERB", "AUX") or tokens[verb].head == verb:
             break
         verb = tokens[verb].head
-    if is_likened(tokens, own[at].index) or not told_of(tokens, verb) or (now and told_before(tokens, verb)):
-        return None
+    if is_likened(tokens, own[at].index) or not told_of(tokens, verb) or (now and _is_before(tokens, verb)):
+        return ""
     joints = {tokens[c].low for c in tokens[verb].children}
-    return None if joints & HABIT else said
+    return "" if joints & HABIT else said
 
 
 def _is_round(nouns: Sequence[Noun]) -> bool:
@@ -170,7 +177,7 @@ def _is_round(nouns: Sequence[Noun]) -> bool:
     so."""
     seasons = {n.lemma for n in nouns if n.quote < 0 and n.lemma in YEAR}
     hours = {n.lemma for n in nouns if n.quote < 0 and n.lemma in DAY}
-    return len(seasons) > 1 or len(hours) > 2
+    return len(seasons) > 1 or len(hours) > 2 or hours == {"day", "night"}
 
 
 def _in_general(tokens: Sequence[Token], noun: Noun) -> bool:
@@ -184,6 +191,8 @@ def _is_of_scene(tokens: Sequence[Token], noun: Noun, now: str) -> bool:
     then ("the night we took supper with him")."""
     if noun.quote >= 0 or noun.determiner == "no" or is_likened(tokens, noun.head):
         return False
+    if noun.animacy in ("person", "animal") or (noun.entities and noun.entities[0].acts > 2):
+        return False  # "Aunt March"
     if noun.lemma in CAPITAL and not tokens[noun.head].text[0].isupper():
         return False
     if not is_told(tokens, noun):
@@ -191,11 +200,16 @@ def _is_of_scene(tokens: Sequence[Token], noun: Noun, now: str) -> bool:
     if set(noun.words) & {"previous", "preceding"} or _next_low(tokens, noun) in ("previous", "preceding", "ago"):
         return False
     after = set(noun.words) & {"next", "following"} or _next_low(tokens, noun) in LATER
-    if now and noun.role != "subject" and not after and noun.verb >= 0 and told_before(tokens, noun.verb):
+    if now and noun.role != "subject" and not after and noun.verb >= 0 and _is_before(tokens, noun.verb):
         return False  # "she had been there in the morning"
     if noun.preposition or noun.role in ("subject", "predicate") or noun.determiner != "the" or after:
         return True
     return not any(tokens[c].dep == "relcl" for c in tokens[noun.head].children)
+
+
+def _is_before(tokens: Sequence[Token], verb: int) -> bool:
+    """Whether a verb tells what had been before; not "the clock had just struck nine"."""
+    return told_before(tokens, verb) and not any(tokens[c].low == "just" for c in tokens[verb].children)
 
 
 def _next_low(tokens: Sequence[Token], noun: Noun) -> str:
@@ -271,11 +285,22 @@ def _passed(tokens: Sequence[Token], noun: Noun) -> str | None:
     return None
 
 
+def _is_figure(tokens: Sequence[Token], noun: Noun) -> bool:
+    """ "the dawn of freedom", "the winter of life", "winter-stripped vines": no time."""
+    after = tokens[noun.last + 1] if noun.last + 1 < len(tokens) else None
+    if after is not None and after.text == "-" and after.start == tokens[noun.last].end:
+        return True
+    of = next((tokens[c] for c in tokens[noun.head].children if tokens[c].low == "of"), None)
+    inner = next((tokens[c] for c in of.children if tokens[c].dep == "pobj"), None) if of is not None else None
+    if inner is None or noun.determiner != "the" or inner.tag != "NN" or inner.lemma in words("time", "season"):
+        return False
+    return not any(tokens[c].dep in ("det", "poss", "nummod") for c in inner.children)
+
+
 def _tens(tokens: Sequence[Token], noun: Noun) -> list[str]:
     """Of "twenty-four hours" the twenty."""
-    if noun.first < 2 or tokens[noun.first - 1].text != "-" or tokens[noun.first - 2].tag != "CD":
-        return []
-    return [tokens[noun.first - 2].low]
+    first, hyphen = tokens[noun.first], tokens[noun.first + 1 : noun.first + 2]
+    return [first.low] if first.tag == "CD" and hyphen and hyphen[0].text == "-" else []
 
 
 def _said(tokens: Sequence[Token], noun: Noun) -> str:
@@ -297,7 +322,11 @@ def _said(tokens: Sequence[Token], noun: Noun) -> str:
     after = tokens[noun.last + 1] if noun.last + 1 < len(tokens) else None
     if after is not None and after.low == "before" and after.dep != "mark" and not after.children:
         return ""  # "the evening before"
-    if noun.lemma in ("light", "moonlight") or lead == "no" or ({lead, before} | clause) & HABIT:
+    if (noun.plural and noun.lemma in words("time.day")) or _is_figure(tokens, noun):
+        return ""  # "on summer evenings", "the dawn of freedom"
+    if noun.role == "predicate" and noun.verb >= 0 and is_negated(tokens, noun.verb):
+        return ""
+    if noun.lemma in ("light", "moonlight") or lead == "no" or "all" in (lead, before) or ({lead, before} | clause) & HABIT:
         return ""  # what is so at all times
     told = " ".join(w for w in noun.words if w not in ("very", "that", "this", "same", "one"))
     if noun.role == "oblique" and noun.preposition in PREPOSITIONS:
