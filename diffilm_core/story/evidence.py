@@ -61,6 +61,9 @@ SEEN = these("see find perceive spy espy descry behold discover")
 TURNS = these("turn raise lift direct stretch fix cast bend")
 LOOKED = these("at on upon over to across through into up down")
 LOOKS = words("verb.look") | {"point", "look"}
+FIGURES = these("stage hold spring fall common flat")  # "reached a stage"
+EYES = these("eye gaze glance look")
+BESIDE_NOUN = AT - {"into"}  # "a man in the garden", not "outings into the country"
 LAND = words("outdoor") | words("indoor")
 
 
@@ -162,6 +165,8 @@ def _strength(tokens: Sequence[Token], noun: Noun) -> int:
     verb = tokens[noun.verb] if 0 <= noun.verb < len(tokens) else None
     if verb is None:
         return 0
+    if noun.role == "object" and verb.lemma in ARRIVE and noun.lemma in FIGURES:
+        return 0
     if noun.role == "object" and verb.lemma in ARRIVE:
         return -1 if verb.lemma in ("leave", "quit") else 4
     before = tokens[noun.first - 1].low if noun.first else ""
@@ -175,7 +180,7 @@ def _strength(tokens: Sequence[Token], noun: Noun) -> int:
             return 0  # "there was not a hut"
         if verb.lemma == "be" and "where" in kids:
             return 0  # "asked where the hall was"
-        ground = SURFACE | words("weather")
+        ground = SURFACE | words("weather") | {"moon", "planet"}
         told = noun.determiner or noun.plural or noun.kind == "name"  # not "grass grows over it"
         if verb.lemma in SHOWN and noun.lemma not in ground and told:
             return 2
@@ -193,7 +198,7 @@ def _oblique(tokens: Sequence[Token], noun: Noun) -> int:
     chain = _prepositions(tokens, token)
     if preposition in ("from", "of") or "from" in chain:
         return _from_or_of(tokens, noun, chain, moving)
-    if any(tokens[c].low in ("you", "one") and tokens[c].dep == "nsubj" for c in (verb.children if verb else ())):
+    if verb is not None and _is_anyone(tokens, verb):
         return 0
     if owner.pos in ("NOUN", "PROPN", "PRON"):
         looks = verb is not None and _looks(tokens, verb) and preposition in LOOKED
@@ -217,7 +222,7 @@ def _oblique(tokens: Sequence[Token], noun: Noun) -> int:
         preposition == "at" and noun.determiner == "" and noun.lemma == "bay"
     ):
         return 0
-    surface = noun.lemma in SURFACE and not noun.plural and noun.kind != "name" and preposition != "at"
+    surface = noun.lemma in SURFACE and (not noun.plural or noun.lemma == "wall") and noun.kind != "name" and preposition != "at"
     if noun.lemma == "air" and moving and verb is not None:
         surface = any(tokens[c].dep == "dobj" for c in verb.children)  # "rose in the air", not "threw it in the air"
     weak = surface or noun.lemma in PERCHES
@@ -238,10 +243,23 @@ def _oblique(tokens: Sequence[Token], noun: Noun) -> int:
     return 4 if goal or preposition in ("into", "through") else 3
 
 
+def _is_anyone(tokens: Sequence[Token], verb: Token) -> bool:
+    """ "one seemed to float, seated in a boat", "you could sit in the garden": what anybody may do."""
+    for _ in range(6):
+        if any(tokens[c].low in ("you", "one") and tokens[c].dep == "nsubj" for c in verb.children):
+            return True
+        if verb.dep not in ("xcomp", "acl", "advcl", "conj") or any(tokens[c].dep == "nsubj" for c in verb.children):
+            return False
+        verb = tokens[verb.head]
+    return False
+
+
 def _looks(tokens: Sequence[Token], verb: Token) -> bool:
     """Whether somebody looks, points or turns a part of himself: "turned his back on the sea"."""
     turned = any(tokens[c].dep == "dobj" and tokens[c].lemma in words("body") for c in verb.children)
-    return verb.lemma in LOOKS or (turned and verb.lemma in TURNS)
+    eyes = tokens[verb.head].lemma in EYES if verb.dep == "acl" else False  # "her eyes fixed upon the ground"
+    eyes = eyes or any(tokens[c].dep in ("nsubj", "nsubjpass") and tokens[c].lemma in EYES for c in verb.children)
+    return verb.lemma in LOOKS or eyes or (turned and verb.lemma in TURNS)
 
 
 def _goes_on(tokens: Sequence[Token], verb: Token) -> bool:
@@ -328,4 +346,4 @@ def _beside_noun(tokens: Sequence[Token], noun: Noun, owner: Token, verb: Token 
     main = verb is not None and verb.dep in ("ROOT", "conj") and not any(tokens[c].low == "had" for c in verb.children)
     if main and owner.dep in ("dobj", "pobj") and preposition in ("in", "on", "at") and noun.determiner in ("the", "a"):
         return 2 if noun.animacy == "place" or noun.lemma in PARTS else 1  # "finds a flower in the street"
-    return int(preposition in AT)
+    return int(preposition in BESIDE_NOUN)
