@@ -48,6 +48,9 @@ STROLLS = these(
     "walk ride drive journey voyage march climb flight run trip visit return ramble stroll remove move step"
 )
 KNOWN_AT = words("verb.thought", "verb.speech") | these("know bear educate name call make build buy")
+SPOTS = these("by beside near under beneath underneath behind against")
+STANDS = these("sit stand lie kneel crouch lean squat")
+ABSTRACT = ("ness", "ion", "ment", "ity", "ance", "ence", "cy", "ship", "ure", "ism")
 PATH = these("by past over across along up down")
 PUTS = these("get put lay place throw cast thrust drop stuff pour pack fling toss hide pop shove hang")
 SIGHT = these("sight view search quest direction")
@@ -87,6 +90,8 @@ def evidence(tokens: Sequence[Token], noun: Noun) -> int:
         return 0  # "dreamed of falling into the sea"
     if verb.lemma == "be" and verb.dep == "advcl" and "when" in kids and "had" in _auxiliaries(tokens, verb.head):
         return 0  # "she had never seen him so when she was in the town"
+    if verb.dep == "ccomp" and tokens[verb.head].tag == "VBD" and told_before(tokens, verb.index):
+        return 0  # "he made out that Tom had gone to the inn"
     if told_before(tokens, verb.index):
         return min(strength, 3 if goes or stays else 1)  # "had met him at the inn"
     before = any(tokens[c].low == "before" and tokens[c].dep == "mark" for c in verb.children)
@@ -122,6 +127,18 @@ def is_event(tokens: Sequence[Token], noun: Noun) -> bool:
     """Whether somebody goes to, or is at, what many come together for: "went to the ball"."""
     there = noun.lemma in EVENTS and noun.preposition in ("to", "at") and noun.determiner != "" and noun.verb >= 0
     return there and tokens[noun.verb].lemma in MOVES | {"be"}
+
+
+def is_spot(tokens: Sequence[Token], noun: Noun) -> bool:
+    """Whether somebody stands or sits by a thing: "standing by the obelisk"."""
+    if noun.animacy != "thing" or noun.kind == "name" or noun.plural or noun.determiner not in ("the", "a"):
+        return False
+    if noun.preposition not in SPOTS or noun.verb < 0 or noun.lemma.endswith(ABSTRACT):
+        return False
+    if noun.lemma in PARTS:
+        return False
+    bodily = noun.lemma in words("body", "clothes", "weather", "time", "room.words")
+    return not bodily and tokens[noun.verb].lemma in STANDS and tokens[tokens[noun.head].head].head == noun.verb
 
 
 def narrates_now(tokens: Sequence[Token], noun: Noun) -> bool:
@@ -325,11 +342,18 @@ def _of_thing(tokens: Sequence[Token], noun: Noun, owner: Token) -> int:
     verb, preposition = tokens[noun.verb], tokens[owner.head]
     if owner.dep == "dobj":
         return 3 if verb.lemma in ARRIVE - {"leave", "quit"} else 0
-    if preposition.low not in AT | {"to"} or tokens[preposition.head].index != verb.index or owner.lemma in PARTS:
+    if preposition.low not in (AT | {"to"} if verb.lemma in MOVES else AT) or tokens[preposition.head].index != verb.index or owner.lemma in PARTS:
         return 0
     if owner.lemma in words("person", "animal", "group", "body") or owner.lemma in SIGHT:
         return 0
     return 3 if verb.lemma in MOVES else 1
+
+
+def _is_talked_of(tokens: Sequence[Token], owner: Token, verb: Token | None) -> bool:
+    while owner.dep == "conj" and owner.head != owner.index:
+        owner = tokens[owner.head]
+    says = verb is not None and verb.lemma in words("verb.speech", "verb.thought")
+    return owner.dep == "pobj" and tokens[owner.head].low in (("about", "concerning", "of", "for") if says else ("about",))
 
 
 def _beside_noun(tokens: Sequence[Token], noun: Noun, owner: Token, verb: Token | None) -> int:
@@ -338,6 +362,8 @@ def _beside_noun(tokens: Sequence[Token], noun: Noun, owner: Token, verb: Token 
         return 3 if preposition in AT else 0  # "they were two days on the road"
     if preposition in LOOKED and owner.lemma in LOOKS:
         return 0  # "a glance at the house"
+    if _is_talked_of(tokens, owner, verb):
+        return 0  # "told him about his sisters in the village"
     if preposition == "to" and owner.lemma in STROLLS:
         return 4 if verb is not None and verb.lemma in MOVES else 1  # "came, after a long walk, to the town"
     if preposition == "to" and owner.dep == "dobj" and verb is not None and verb.lemma in MOVES:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from .clauses import is_likened, is_negated
 from .entities import Noun
-from .evidence import ARRIVE, MOVES, PARTS, PERCHES, POSTURE, evidence, is_event, is_home, narrates_now
+from .evidence import ARRIVE, MOVES, PARTS, PERCHES, POSTURE, evidence, is_event, is_home, is_spot, narrates_now
 from .grammar import own_tokens
 from .lexicon import these, words
 from .parse import Token
@@ -175,6 +175,8 @@ def _is_place(tokens: Sequence[Token], noun: Noun, inner: Noun | None) -> bool:
     if noun.lemma == "fire" and (noun.role != "oblique" or noun.preposition not in BESIDE):
         return False
     if noun.animacy == "place" or noun.lemma in PERCHES or is_home(tokens, noun) or is_event(tokens, noun):
+        return True
+    if is_spot(tokens, noun):
         return True
     if noun.lemma not in PARTS or inner is None:
         return False

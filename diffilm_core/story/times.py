@@ -60,7 +60,7 @@ def _clauses_above(tokens: Sequence[Token], verb: int) -> list[int]:
         verbal = token.pos in ("VERB", "AUX")
         if token.dep in ("relcl", "acl"):
             found.append(at)
-        elif token.dep not in (("conj", "advcl", "xcomp", "ccomp") if verbal else ("pobj", "dobj", "prep", "conj")):
+        elif token.dep not in (("conj", "advcl", "xcomp", "ccomp", "pcomp") if verbal else ("pobj", "dobj", "prep", "conj")):
             break
         if token.head == at:
             break
