@@ -13,7 +13,9 @@ MONTHS = these("january february march april may june july august september octo
 HOURS = these("one two three four five six seven eight nine ten eleven twelve")
 HALVES = ("a.m.", "p.m.", "a.m", "p.m")
 PLANNED = these("for until till since from between every than")  # "ordered for six o'clock"
-PRICED = these("sell buy value price set estimate rate reckon count guess stop look laugh point aim stare gaze")  # "valued at ten"
+PRICED = these(
+    "sell buy value price set estimate rate reckon count guess stop look laugh point aim stare gaze"
+)  # "valued at ten"
 NEARLY = these("about nearly exactly precisely punctually almost")
 
 
@@ -73,11 +75,20 @@ def is_dark(tokens: Sequence[Token], noun: Noun) -> str:
     if noun.lemma != "it" or noun.role != "subject" or noun.verb < 0 or noun.entities:
         return ""
     verb = tokens[noun.verb]
-    state = next((tokens[c] for c in verb.children if tokens[c].dep == "acomp" and tokens[c].low in ("light", "dark")), None)
+    state = next(
+        (tokens[c] for c in verb.children if tokens[c].dep == "acomp" and tokens[c].low in ("light", "dark")), None
+    )
     if state is None or is_negated(tokens, noun.verb):
         return ""
     grows = verb.lemma in ("grow", "get", "become")
     since = verb.lemma == "be" and verb.dep == "advcl" and state.low == "light"
     night = verb.lemma == "be" and verb.dep in ("ROOT", "conj") and state.low == "dark"
-    where = {tokens[c].low for c in (*verb.children, *state.children)} & {"too", "in", "inside", "within", "there", "down"}
+    where = {tokens[c].low for c in (*verb.children, *state.children)} & {
+        "too",
+        "in",
+        "inside",
+        "within",
+        "there",
+        "down",
+    }
     return state.low if grows or since or (night and not where) else ""

@@ -239,7 +239,12 @@ def _oblique(tokens: Sequence[Token], noun: Noun) -> int:
         preposition == "at" and noun.determiner == "" and noun.lemma == "bay"
     ):
         return 0
-    surface = noun.lemma in SURFACE and (not noun.plural or noun.lemma == "wall") and noun.kind != "name" and preposition != "at"
+    surface = (
+        noun.lemma in SURFACE
+        and (not noun.plural or noun.lemma == "wall")
+        and noun.kind != "name"
+        and preposition != "at"
+    )
     if noun.lemma == "air" and moving and verb is not None:
         surface = any(tokens[c].dep == "dobj" for c in verb.children)  # "rose in the air", not "threw it in the air"
     weak = surface or noun.lemma in PERCHES
@@ -342,7 +347,11 @@ def _of_thing(tokens: Sequence[Token], noun: Noun, owner: Token) -> int:
     verb, preposition = tokens[noun.verb], tokens[owner.head]
     if owner.dep == "dobj":
         return 3 if verb.lemma in ARRIVE - {"leave", "quit"} else 0
-    if preposition.low not in (AT | {"to"} if verb.lemma in MOVES else AT) or tokens[preposition.head].index != verb.index or owner.lemma in PARTS:
+    if (
+        preposition.low not in (AT | {"to"} if verb.lemma in MOVES else AT)
+        or tokens[preposition.head].index != verb.index
+        or owner.lemma in PARTS
+    ):
         return 0
     if owner.lemma in words("person", "animal", "group", "body") or owner.lemma in SIGHT:
         return 0
@@ -353,7 +362,9 @@ def _is_talked_of(tokens: Sequence[Token], owner: Token, verb: Token | None) -> 
     while owner.dep == "conj" and owner.head != owner.index:
         owner = tokens[owner.head]
     says = verb is not None and verb.lemma in words("verb.speech", "verb.thought")
-    return owner.dep == "pobj" and tokens[owner.head].low in (("about", "concerning", "of", "for") if says else ("about",))
+    return owner.dep == "pobj" and tokens[owner.head].low in (
+        ("about", "concerning", "of", "for") if says else ("about",)
+    )
 
 
 def _beside_noun(tokens: Sequence[Token], noun: Noun, owner: Token, verb: Token | None) -> int:

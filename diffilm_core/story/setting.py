@@ -59,7 +59,6 @@ class Setting:
         if weather:
             self.weather_changed, self.weather = weather != self.weather, weather
 
-
     def _hear(self, own: Sequence[Token]) -> None:
         """Count the tenses of the narration."""
         said = [t.tag for t in own if t.quote < 0]

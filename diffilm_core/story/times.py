@@ -60,7 +60,9 @@ def _clauses_above(tokens: Sequence[Token], verb: int) -> list[int]:
         verbal = token.pos in ("VERB", "AUX")
         if token.dep in ("relcl", "acl"):
             found.append(at)
-        elif token.dep not in (("conj", "advcl", "xcomp", "ccomp", "pcomp") if verbal else ("pobj", "dobj", "prep", "conj")):
+        elif token.dep not in (
+            ("conj", "advcl", "xcomp", "ccomp", "pcomp") if verbal else ("pobj", "dobj", "prep", "conj")
+        ):
             break
         if token.head == at:
             break
@@ -107,7 +109,9 @@ def _reported(tokens: Sequence[Token], verb: int) -> bool:
     return that and token.dep == "ccomp" and head.pos == "VERB" and head.lemma not in PERCEPTION | MARKED
 
 
-def time_of(tokens: Sequence[Token], nouns: Sequence[Noun], now: str = "", past: bool = False) -> tuple[str | None, bool]:
+def time_of(
+    tokens: Sequence[Token], nouns: Sequence[Noun], now: str = "", past: bool = False
+) -> tuple[str | None, bool]:
     """The time that a sentence tells, "" where that is some other day ("one day"), None where it tells none; and
     whether time has passed. now: the time told before; past: the story is told in the past tense."""
     found, lapse = None, False
@@ -326,7 +330,12 @@ def _said(tokens: Sequence[Token], noun: Noun) -> str:
         return ""  # "on summer evenings", "the dawn of freedom"
     if noun.role == "predicate" and noun.verb >= 0 and is_negated(tokens, noun.verb):
         return ""
-    if noun.lemma in ("light", "moonlight") or lead == "no" or "all" in (lead, before) or ({lead, before} | clause) & HABIT:
+    if (
+        noun.lemma in ("light", "moonlight")
+        or lead == "no"
+        or "all" in (lead, before)
+        or ({lead, before} | clause) & HABIT
+    ):
         return ""  # what is so at all times
     told = " ".join(w for w in noun.words if w not in ("very", "that", "this", "same", "one"))
     if noun.role == "oblique" and noun.preposition in PREPOSITIONS:
