@@ -116,6 +116,8 @@ def is_likened(tokens: Sequence[Token], at: int) -> bool:
             and not ever
         ):
             return token.dep != "ROOT" or token.low == "like"
+        if token.dep == "pcomp" and tokens[token.head].low == "like":
+            return True  # "it was like drinking at a spring"
         if token.pos in ("VERB", "AUX") or token.head == at:
             return (
                 token.dep == "advcl"

@@ -284,7 +284,7 @@ def _description(tokens: Sequence[Token], at: int, proper: list[bool]) -> Noun:
         noun.animacy, noun.gender = "animal", genders("animal", low) or "mfn"
     elif low == "thing" and not noun.plural and {"poor", "dear", "little", "sweet"} & set(noun.words):
         noun.animacy, noun.gender = "person", "mfn"  # "the poor little thing"
-    elif low in words("indoor", "outdoor"):
+    elif low in words("indoor", "outdoor") or "-".join(noun.words[-2:]) in words("indoor", "outdoor"):
         noun.animacy, noun.gender = "place", "n"
     else:
         noun.animacy, noun.gender = "thing", "n"

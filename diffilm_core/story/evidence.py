@@ -48,6 +48,9 @@ STROLLS = these(
     "walk ride drive journey voyage march climb flight run trip visit return ramble stroll remove move step"
 )
 KNOWN_AT = words("verb.thought", "verb.speech") | these("know bear educate name call make build buy")
+SPOTS = these("by beside near under beneath underneath behind against")
+STANDS = these("sit stand lie kneel crouch lean squat")
+ABSTRACT = ("ness", "ion", "ment", "ity", "ance", "ence", "cy", "ship", "ure", "ism")
 PATH = these("by past over across along up down")
 PUTS = these("get put lay place throw cast thrust drop stuff pour pack fling toss hide pop shove hang")
 SIGHT = these("sight view search quest direction")
@@ -61,6 +64,9 @@ SEEN = these("see find perceive spy espy descry behold discover")
 TURNS = these("turn raise lift direct stretch fix cast bend")
 LOOKED = these("at on upon over to across through into up down")
 LOOKS = words("verb.look") | {"point", "look"}
+FIGURES = these("stage hold spring fall common flat")  # "reached a stage"
+EYES = these("eye gaze glance look")
+BESIDE_NOUN = AT - {"into"}  # "a man in the garden", not "outings into the country"
 LAND = words("outdoor") | words("indoor")
 
 
@@ -84,7 +90,9 @@ def evidence(tokens: Sequence[Token], noun: Noun) -> int:
         return 0  # "dreamed of falling into the sea"
     if verb.lemma == "be" and verb.dep == "advcl" and "when" in kids and "had" in _auxiliaries(tokens, verb.head):
         return 0  # "she had never seen him so when she was in the town"
-    if _told_before(tokens, verb.index):
+    if verb.dep == "ccomp" and tokens[verb.head].tag == "VBD" and told_before(tokens, verb.index):
+        return 0  # "he made out that Tom had gone to the inn"
+    if told_before(tokens, verb.index):
         return min(strength, 3 if goes or stays else 1)  # "had met him at the inn"
     before = any(tokens[c].low == "before" and tokens[c].dep == "mark" for c in verb.children)
     if goes and before and not is_negated(tokens, verb.head):
@@ -121,6 +129,18 @@ def is_event(tokens: Sequence[Token], noun: Noun) -> bool:
     return there and tokens[noun.verb].lemma in MOVES | {"be"}
 
 
+def is_spot(tokens: Sequence[Token], noun: Noun) -> bool:
+    """Whether somebody stands or sits by a thing: "standing by the obelisk"."""
+    if noun.animacy != "thing" or noun.kind == "name" or noun.plural or noun.determiner not in ("the", "a"):
+        return False
+    if noun.preposition not in SPOTS or noun.verb < 0 or noun.lemma.endswith(ABSTRACT):
+        return False
+    if noun.lemma in PARTS:
+        return False
+    bodily = noun.lemma in words("body", "clothes", "weather", "time", "room.words")
+    return not bodily and tokens[noun.verb].lemma in STANDS and tokens[tokens[noun.head].head].head == noun.verb
+
+
 def narrates_now(tokens: Sequence[Token], noun: Noun) -> bool:
     """Whether the clause of a noun is in the present tense."""
     at = noun.verb
@@ -144,7 +164,7 @@ def _auxiliaries(tokens: Sequence[Token], verb: int) -> set[str]:
     return {tokens[c].low for c in tokens[verb].children if tokens[c].dep in ("aux", "auxpass")}
 
 
-def _told_before(tokens: Sequence[Token], verb: int) -> bool:
+def told_before(tokens: Sequence[Token], verb: int) -> bool:
     """Whether a clause tells what had been before: "he had met him at the inn"."""
     at = verb
     for _ in range(4):
@@ -162,6 +182,8 @@ def _strength(tokens: Sequence[Token], noun: Noun) -> int:
     verb = tokens[noun.verb] if 0 <= noun.verb < len(tokens) else None
     if verb is None:
         return 0
+    if noun.role == "object" and verb.lemma in ARRIVE and noun.lemma in FIGURES:
+        return 0
     if noun.role == "object" and verb.lemma in ARRIVE:
         return -1 if verb.lemma in ("leave", "quit") else 4
     before = tokens[noun.first - 1].low if noun.first else ""
@@ -175,7 +197,7 @@ def _strength(tokens: Sequence[Token], noun: Noun) -> int:
             return 0  # "there was not a hut"
         if verb.lemma == "be" and "where" in kids:
             return 0  # "asked where the hall was"
-        ground = SURFACE | words("weather")
+        ground = SURFACE | words("weather") | {"moon", "planet"}
         told = noun.determiner or noun.plural or noun.kind == "name"  # not "grass grows over it"
         if verb.lemma in SHOWN and noun.lemma not in ground and told:
             return 2
@@ -193,7 +215,7 @@ def _oblique(tokens: Sequence[Token], noun: Noun) -> int:
     chain = _prepositions(tokens, token)
     if preposition in ("from", "of") or "from" in chain:
         return _from_or_of(tokens, noun, chain, moving)
-    if any(tokens[c].low in ("you", "one") and tokens[c].dep == "nsubj" for c in (verb.children if verb else ())):
+    if verb is not None and _is_anyone(tokens, verb):
         return 0
     if owner.pos in ("NOUN", "PROPN", "PRON"):
         looks = verb is not None and _looks(tokens, verb) and preposition in LOOKED
@@ -217,12 +239,17 @@ def _oblique(tokens: Sequence[Token], noun: Noun) -> int:
         preposition == "at" and noun.determiner == "" and noun.lemma == "bay"
     ):
         return 0
-    surface = noun.lemma in SURFACE and not noun.plural and noun.kind != "name" and preposition != "at"
+    surface = (
+        noun.lemma in SURFACE
+        and (not noun.plural or noun.lemma == "wall")
+        and noun.kind != "name"
+        and preposition != "at"
+    )
     if noun.lemma == "air" and moving and verb is not None:
         surface = any(tokens[c].dep == "dobj" for c in verb.children)  # "rose in the air", not "threw it in the air"
     weak = surface or noun.lemma in PERCHES
     if verb is not None and verb.lemma in PUTS and any(tokens[c].dep == "dobj" for c in verb.children):
-        if _told_before(tokens, verb.index):
+        if told_before(tokens, verb.index):
             return 0  # "had put it in a corner"
         weak = True  # "put it into the cupboard": only the thing
     if noun.lemma in LOOSE and (noun.determiner == "" or preposition in ("on", "upon")):
@@ -238,10 +265,23 @@ def _oblique(tokens: Sequence[Token], noun: Noun) -> int:
     return 4 if goal or preposition in ("into", "through") else 3
 
 
+def _is_anyone(tokens: Sequence[Token], verb: Token) -> bool:
+    """ "one seemed to float, seated in a boat", "you could sit in the garden": what anybody may do."""
+    for _ in range(6):
+        if any(tokens[c].low in ("you", "one") and tokens[c].dep == "nsubj" for c in verb.children):
+            return True
+        if verb.dep not in ("xcomp", "acl", "advcl", "conj") or any(tokens[c].dep == "nsubj" for c in verb.children):
+            return False
+        verb = tokens[verb.head]
+    return False
+
+
 def _looks(tokens: Sequence[Token], verb: Token) -> bool:
     """Whether somebody looks, points or turns a part of himself: "turned his back on the sea"."""
     turned = any(tokens[c].dep == "dobj" and tokens[c].lemma in words("body") for c in verb.children)
-    return verb.lemma in LOOKS or (turned and verb.lemma in TURNS)
+    eyes = tokens[verb.head].lemma in EYES if verb.dep == "acl" else False  # "her eyes fixed upon the ground"
+    eyes = eyes or any(tokens[c].dep in ("nsubj", "nsubjpass") and tokens[c].lemma in EYES for c in verb.children)
+    return verb.lemma in LOOKS or eyes or (turned and verb.lemma in TURNS)
 
 
 def _goes_on(tokens: Sequence[Token], verb: Token) -> bool:
@@ -307,11 +347,24 @@ def _of_thing(tokens: Sequence[Token], noun: Noun, owner: Token) -> int:
     verb, preposition = tokens[noun.verb], tokens[owner.head]
     if owner.dep == "dobj":
         return 3 if verb.lemma in ARRIVE - {"leave", "quit"} else 0
-    if preposition.low not in AT | {"to"} or tokens[preposition.head].index != verb.index or owner.lemma in PARTS:
+    if (
+        preposition.low not in (AT | {"to"} if verb.lemma in MOVES else AT)
+        or tokens[preposition.head].index != verb.index
+        or owner.lemma in PARTS
+    ):
         return 0
     if owner.lemma in words("person", "animal", "group", "body") or owner.lemma in SIGHT:
         return 0
     return 3 if verb.lemma in MOVES else 1
+
+
+def _is_talked_of(tokens: Sequence[Token], owner: Token, verb: Token | None) -> bool:
+    while owner.dep == "conj" and owner.head != owner.index:
+        owner = tokens[owner.head]
+    says = verb is not None and verb.lemma in words("verb.speech", "verb.thought")
+    return owner.dep == "pobj" and tokens[owner.head].low in (
+        ("about", "concerning", "of", "for") if says else ("about",)
+    )
 
 
 def _beside_noun(tokens: Sequence[Token], noun: Noun, owner: Token, verb: Token | None) -> int:
@@ -320,6 +373,8 @@ def _beside_noun(tokens: Sequence[Token], noun: Noun, owner: Token, verb: Token 
         return 3 if preposition in AT else 0  # "they were two days on the road"
     if preposition in LOOKED and owner.lemma in LOOKS:
         return 0  # "a glance at the house"
+    if _is_talked_of(tokens, owner, verb):
+        return 0  # "told him about his sisters in the village"
     if preposition == "to" and owner.lemma in STROLLS:
         return 4 if verb is not None and verb.lemma in MOVES else 1  # "came, after a long walk, to the town"
     if preposition == "to" and owner.dep == "dobj" and verb is not None and verb.lemma in MOVES:
@@ -328,4 +383,4 @@ def _beside_noun(tokens: Sequence[Token], noun: Noun, owner: Token, verb: Token 
     main = verb is not None and verb.dep in ("ROOT", "conj") and not any(tokens[c].low == "had" for c in verb.children)
     if main and owner.dep in ("dobj", "pobj") and preposition in ("in", "on", "at") and noun.determiner in ("the", "a"):
         return 2 if noun.animacy == "place" or noun.lemma in PARTS else 1  # "finds a flower in the street"
-    return int(preposition in AT)
+    return int(preposition in BESIDE_NOUN)

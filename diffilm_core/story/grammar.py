@@ -63,3 +63,13 @@ class Grammar:
         return next(
             (self.by_head[c] for c in verb.children if self.tokens[c].dep == "dobj" and c in self.by_head), None
         )
+
+
+def own_tokens(tokens: Sequence[Token], noun: Noun) -> Sequence[Token]:
+    """The tokens of the noun's sentence."""
+    low, high = noun.first, noun.last + 1
+    while low > 0 and tokens[low - 1].sentence == noun.sentence:
+        low -= 1
+    while high < len(tokens) and tokens[high].sentence == noun.sentence:
+        high += 1
+    return tokens[low:high]

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from .clauses import is_negated
+from .clauses import is_likened, is_negated
 from .entities import Noun
-from .evidence import ARRIVE, MOVES, PARTS, PERCHES, POSTURE, evidence, is_event, is_home, narrates_now
+from .evidence import ARRIVE, MOVES, PARTS, PERCHES, POSTURE, evidence, is_event, is_home, is_spot, narrates_now
+from .grammar import own_tokens
 from .lexicon import these, words
 from .parse import Token
 from .times import is_told, told_of
@@ -47,6 +48,8 @@ def place_of(
             continue
         if past and narrates_now(tokens, noun):
             continue  # what is so at all times
+        if noun.lemma == "threshold" and inner is None and _is_within(best[1] if best else now):
+            continue  # "crossed the threshold" into the room
         strength = evidence(tokens, noun)
         if strength < 0 and now and set(noun.words) & set(now.split()):
             best, by = (9, ""), noun.verb
@@ -76,16 +79,6 @@ def place_of(
     return (1 if passing else best[0]), best[1]
 
 
-def own_tokens(tokens: Sequence[Token], noun: Noun) -> Sequence[Token]:
-    """The tokens of the noun's sentence."""
-    low, high = noun.first, noun.last + 1
-    while low > 0 and tokens[low - 1].sentence == noun.sentence:
-        low -= 1
-    while high < len(tokens) and tokens[high].sentence == noun.sentence:
-        high += 1
-    return tokens[low:high]
-
-
 def _by_adverb(tokens: Sequence[Token], own: Sequence[Token], now: str) -> tuple[int, str, int] | None:
     """Where a word beside a verb says that somebody goes or is: "went back home", "ran upstairs"; and the verb."""
     found = None
@@ -97,6 +90,8 @@ def _by_adverb(tokens: Sequence[Token], own: Sequence[Token], now: str) -> tuple
         verb = tokens[token.head]
         if verb.pos == "ADV":  # "back home"
             verb = tokens[verb.head]
+        if is_likened(tokens, token.index):
+            continue  # "like a pigeon flying home"
         joints = {tokens[c].low for c in verb.children if tokens[c].dep in ("aux", "auxpass", "mark", "advmod")}
         goes, stays = verb.lemma in GOES, verb.lemma in POSTURE | {"be"}
         if not (goes or stays) or not told_of(tokens, verb.index) or is_negated(tokens, verb.index):
@@ -175,15 +170,18 @@ def _inner(tokens: Sequence[Token], noun: Noun, nouns: Sequence[Noun]) -> Noun |
 
 
 def _is_place(tokens: Sequence[Token], noun: Noun, inner: Noun | None) -> bool:
-    if noun.kind == "pronoun":
-        return False
+    if noun.kind == "pronoun" or (noun.kind == "name" and set(noun.words) & words("time", "season")):
+        return False  # "the November moon"
     if noun.lemma == "fire" and (noun.role != "oblique" or noun.preposition not in BESIDE):
         return False
     if noun.animacy == "place" or noun.lemma in PERCHES or is_home(tokens, noun) or is_event(tokens, noun):
         return True
+    if is_spot(tokens, noun):
+        return True
     if noun.lemma not in PARTS or inner is None:
         return False
-    return inner.animacy == "place" or inner.kind == "name" or inner.lemma in PERCHES | words("room.words")
+    named = inner.kind == "name" and not any(entity.acts > 2 for entity in inner.entities)  # not "old Tom's side"
+    return inner.animacy == "place" or named or inner.lemma in PERCHES | words("room.words")
 
 
 def _phrase(noun: Noun, inner: Noun | None) -> str:

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 from .clauses import is_negated
 from .entities import Noun
+from .grammar import own_tokens
 from .lexicon import words
 from .parse import Token
-from .places import own_tokens, place_of
+from .places import place_of
 from .times import is_told, time_of
 
 
@@ -46,7 +47,7 @@ class Setting:
         self._hear(own)
         if _wonders(own):
             return
-        time, lapse = time_of(tokens, nouns)
+        time, lapse = time_of(tokens, nouns, self.time, past)
         place = place_of(tokens, nouns, self.place, lapse, self.held, past)
         if place is not None:
             self.place_changed = place[1] != self.place

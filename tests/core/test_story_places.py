@@ -51,10 +51,45 @@ def places(text: str) -> list[str]:
         "There was not a hut near.",
         "He had never felt so glad when he was in Frankfurt.",  # before now
         "He assured her that Ann walked in the garden.",  # said of another
+        "It was like sitting in a garden.",
+        "He felt like a pigeon flying home.",
+        "As he read them, one seemed to float there, seated in a boat.",  # what anybody may do
+        "He crossed the threshold.",
+        "Her eyes fixed upon the river gave him pain.",
+        "He was about to go into the garden.",  # to come
+        "She was going to walk to the castle.",
+        "He was to go to the castle.",
+        "They had reached a stage of joy.",
+        "He told them about his sisters in the village.",
+        "He learned that Ann had gone to the castle.",
     ],
 )
 def test_a_place_in_passing_moves_no_scene(passing: str) -> None:
     assert places(f"Tom ran into the kitchen and sat down and was glad. {passing}")[-1] == "kitchen"
+
+
+@pytest.mark.parametrize(
+    "passing",
+    [
+        "According to the custom of the country he was glad.",
+        "The moon shone.",
+        "Tom stood on the side of old Jim, and Jim sat, and Jim sang, and Jim slept.",
+    ],
+)
+def test_nor_does_it_make_one(passing: str) -> None:
+    assert places(passing) == [""]
+
+
+@pytest.mark.parametrize(
+    ("sentence", "place"),
+    [
+        ("Tom stood by the obelisk.", "obelisk"),
+        ("His first act was to run into the garden.", "garden"),
+        ("They walked along the cart-track.", "cart track"),
+    ],
+)
+def test_where_somebody_stands_or_went(sentence: str, place: str) -> None:
+    assert places(sentence) == [place]
 
 
 @pytest.mark.parametrize(
@@ -158,6 +193,32 @@ def test_a_spot_gives_way_to_a_place() -> None:
         ("The hills glowed in the rays of the setting sun.", "sunset"),
         ("The sun was setting fast.", "sunset"),
         ("The sun rose as he left.", "sunrise"),
+        ("The boy got up at six to start work.", "six"),
+        ("He set off at a quarter to seven.", "quarter to seven"),
+        ("About half-past eight a messenger came.", "half past eight"),
+        ("It was shut up at 10.5 p.m., and he slept.", "10.5 p.m."),
+        ("At three o'clock in the morning he was roused.", "three o'clock morning"),
+        ("The cook began to laugh at two of them.", ""),  # no hour
+        ("He sold them at six pounds.", ""),
+        ("On the 6th of November he came.", "6th of november"),
+        ("By the time he came, it was quite dark.", "dark"),
+        ("It was too dark to see it.", ""),
+        ("The long afternoon wore on.", "long afternoon"),
+        ("They plunged into the thick night.", "thick night"),
+        ("Twenty-five years later he came.", "twenty five years later"),
+        ("Just sufficient time had elapsed.", ""),
+        ("In summer it was hot, and in winter it was cold.", ""),  # so at all times
+        ("He worked day and night.", ""),
+        ("On summer evenings he walked.", ""),
+        ("Tom preached a sermon for the next day.", ""),
+        ("He was to die on the next day.", ""),  # to come
+        ("On the Sunday morning previous he was called.", ""),
+        ("He lived before the dawn of freedom and was glad.", ""),  # a figure
+        ("Tom sat behind the winter-stripped vines.", ""),
+        ("Aunt March received them.", ""),
+        ("He lived for the advent of a guest.", ""),
+        ("It was not a summer day.", ""),
+        ("It lasted all through the summer.", "summer"),
     ],
 )
 def test_times(sentence: str, time: str) -> None:
@@ -178,6 +239,11 @@ def test_furniture_beside_somebody_outdoors_has_him_indoors() -> None:
         ("The third day he was glad.", "third day"),
         ("With a hasty good night he left.", "morning"),  # a greeting
         ("He had been there in the last autumn.", "morning"),  # before now
+        ("He had been there at night.", "morning"),
+        ("The clock had just struck nine on Monday evening.", "monday evening"),
+        ("He noticed it the night he took supper with Jim.", "morning"),  # another time
+        ("He knew that it is cool in the summer.", "morning"),  # so at all times
+        ("Now, one evening he happened to go to Rome, to hear Jim, and he thought that he would walk.", "evening"),
     ],
 )
 def test_time_of_the_scene(sentence: str, time: str) -> None:
