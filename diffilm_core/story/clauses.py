@@ -219,6 +219,8 @@ def is_visible(tokens: Sequence[Token], noun: Noun, past: bool = False) -> bool:
         if noun.role == "oblique":
             above = tokens[noun.head].head
             owner = tokens[tokens[above].head] if tokens[above].dep == "prep" else tokens[above]
+            if noun.preposition == "of" and owner.low == "one" and noun.kind != "pronoun":
+                return False  # "one of the men": only he
             if (
                 noun.preposition in TALK_OF
                 and lemma in words("verb.thought") | {"say", "tell", "speak", "talk", "hear", "read"}
