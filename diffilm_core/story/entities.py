@@ -109,7 +109,7 @@ def nouns(tokens: Sequence[Token], story: str, names: Names) -> list[Noun]:
     for noun in out:
         place_in_sentence(tokens, noun, by_head)
         acts = noun.role == "subject" and noun.verb >= 0 and tokens[noun.verb].lemma in ACTS
-        if acts and noun.lemma == "figure" and noun.kind == "description":
+        if acts and noun.lemma in SHAPES and noun.kind == "description":
             noun.animacy, noun.gender = ("group", "mfn") if noun.plural else ("person", "mf")
     for noun in out:
         noun.text = " ".join(story[noun.start : noun.end].split())
@@ -299,9 +299,11 @@ def _description(tokens: Sequence[Token], at: int, proper: list[bool]) -> Noun:
         noun.animacy, noun.gender = "thing", "n"
     elif people and not persons:
         noun.animacy, noun.gender, noun.plural = "group", "mfn", True
+    elif low in SHAPES:
+        noun.animacy, noun.gender = "thing", "n"
     elif low == "one" and noun.plural and YOUNG & set(noun.words):
         noun.animacy, noun.gender = "group", "mfn"  # "the little ones"
-    elif persons and not (noun.determiner == "poss" and low in INNER and (not noun.plural or low == "spirit")):
+    elif persons and not (noun.determiner == "poss" and low in INNER and not noun.plural):
         noun.animacy, noun.gender = "person", persons.replace("n", "") or "mf"
         if low in ("baby", "infant", "child", "creature", "robot", "ghost", "doll", "monster"):
             noun.gender = "mfn"
@@ -333,7 +335,8 @@ def _description(tokens: Sequence[Token], at: int, proper: list[bool]) -> Noun:
 
 ACTS = words("verb.act", "verb.motion", "verb.speech")
 YOUNG = these("young little loved dear")
-INNER = these("person youth spirit genius")  # "her person pleased him": nobody else
+SHAPES = these("figure spirit")  # somebody only where they act: not "in high spirits"
+INNER = these("person youth genius")  # "her person pleased him": nobody else
 EVERYDAY = words("person", "animal", "group", "indoor", "outdoor", "generic", "thing", "body", "clothes")
 
 
