@@ -206,6 +206,8 @@ def is_visible(tokens: Sequence[Token], noun: Noun, past: bool = False) -> bool:
     before = tokens[verb].dep == "relcl" and "when" not in lows
     if noun.role == "subject" and "had" in lows and (before or (tokens[verb].dep == "advcl" and "as" in lows)):
         return False  # "as his father had told him": before now
+    if noun.role == "subject" and noun.kind != "pronoun" and tokens[verb].dep == "advcl" and "before" in lows:
+        return False  # "before the doctor came"
     lemma = tokens[verb].lemma
     if noun.role in ("object", "oblique"):
         sought = noun.preposition == "for" and lemma in SOUGHT and tokens[tokens[noun.head].head].head == verb
