@@ -295,7 +295,9 @@ def _description(tokens: Sequence[Token], at: int, proper: list[bool]) -> Noun:
     if not persons and len(low) > 6 and low.endswith(("man", "woman", "boy", "girl", "maid", "wife")):
         persons = "f" if low.endswith(("woman", "girl", "maid", "wife")) else "m"
     people = low in words("group") or (noun.plural and tokens[at].low in words("group"))
-    if people and not persons and _counts_things(tokens, at, low):
+    owned = any(tokens[c].dep in ("poss", "det") for c in tokens[at].children)
+    alone = tokens[at].tag == "NN" and not noun.determiner and not owned and low not in FOLK  # "with pride"
+    if people and not persons and (alone or _counts_things(tokens, at, low)):
         noun.animacy, noun.gender = "thing", "n"
     elif people and not persons:
         noun.animacy, noun.gender, noun.plural = "group", "mfn", True
@@ -335,6 +337,7 @@ def _description(tokens: Sequence[Token], at: int, proper: list[bool]) -> Noun:
 
 ACTS = words("verb.act", "verb.motion", "verb.speech")
 YOUNG = these("young little loved dear")
+FOLK = these("people folk cattle poultry livestock vermin police gentry clergy everybody everyone")
 SHAPES = these("figure spirit")  # somebody only where they act: not "in high spirits"
 INNER = these("person youth genius")  # "her person pleased him": nobody else
 EVERYDAY = words("person", "animal", "group", "indoor", "outdoor", "generic", "thing", "body", "clothes")
