@@ -364,6 +364,7 @@ def _after(tokens: Sequence[Token], at: int) -> str:
     return ""
 
 
+LEADS = these("quite such what rather many half")  # "such a man"
 ADJECTIVES = frozenset(("JJ", "JJR", "JJS", "VBG", "VBN"))
 
 
@@ -399,7 +400,7 @@ def _make(tokens: Sequence[Token], first: int, last: int, head: int, kind: NounK
     inside = tokens[first : last + 1]
     determiner = ""
     rest = list(inside)
-    if lead.low in ("a", "an", "another"):
+    if lead.low in ("a", "an", "another") or (lead.low in LEADS and tokens[first + 1].low in ("a", "an")):
         determiner = "a"
     elif lead.low in ("the", "this", "that", "these", "those", "both", "all"):
         determiner = "the"
