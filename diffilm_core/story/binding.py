@@ -12,6 +12,7 @@ from .lexicon import these, words
 from .parse import Token
 
 AROUND = these("about around round before behind beside above beneath under over near")
+CARRIED = these("take bring carry have keep fetch drag lead")
 BESIDE = these("with to by beside opposite at after for")
 EMPTY_IT = these("seem appear happen rain snow hail thunder turn chance matter follow")
 
@@ -57,13 +58,21 @@ class Binding:
                 out.update(subject.entities)
                 for entity in subject.entities:
                     out.update(entity.members)
-            if noun.preposition in AROUND and subject is not None and subject.determiner != "a":
-                out.difference_update(subject.entities)  # "she looked about her"
+            if self._own(noun) and subject is not None and subject.determiner != "a":
+                out.difference_update(subject.entities)
         return out
 
     def _of_verb(self, noun: Noun) -> bool:
         """Whether the phrase of a preposition hangs on the verb: not "afraid of Tom", "a picture of Tom"."""
         return self.tokens[self.tokens[noun.head].head].head == noun.verb
+
+    def _own(self, noun: Noun) -> bool:
+        """Whether the verb's subject may stand behind the preposition: "she looked about her", "took it with her"."""
+        if noun.preposition in AROUND:
+            return True
+        verb = self.tokens[noun.verb]
+        taken = any(self.tokens[c].dep == "dobj" for c in verb.children)
+        return noun.preposition == "with" and verb.lemma in CARRIED and taken
 
     def itself(self, noun: Noun) -> Noun | None:
         """ "The fish themselves": the noun that stands before the pronoun."""
@@ -83,7 +92,7 @@ class Binding:
             above = self.grammar.above(noun.verb)
         elif noun.verb >= 0:
             above = self.grammar.subject(noun.verb)
-            if above is not None and noun.preposition not in AROUND:
+            if above is not None and not self._own(noun):
                 above = self.grammar.above(above.verb)
         if above is None or above.quote != noun.quote:
             return "", ()

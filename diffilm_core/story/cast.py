@@ -32,6 +32,7 @@ TITLED = {
     "aunt": (), "cousin": (), "brother": (), "sister": (), "mother": (), "sir": ("sir", "baronet", "knight"),
     "lord": ("lord", "nobleman", "marquis", "marquess", "earl", "viscount", "baron", "peer"),
 }  # fmt: skip
+UNSURE = 0.6  # times as salient, for an epithet that tells a gender: who may be of the other one
 COUNTS = NUMBERS | these("thousand million dozen")
 EPITHETS_PERSON = these(
     "man woman boy girl lady gentleman fellow child lad lass youth person maiden stranger creature"
@@ -240,6 +241,8 @@ class Registry:
                 continue
             if entity.proper or entity.lemma not in EPITHETS_PERSON:
                 shared = len(set(noun.words) & entity.words) + (noun.lemma in entity.epithets)
+                if set(entity.gender) - {"n"} != set(noun.gender) - {"n"}:
+                    score *= UNSURE
                 if score > 0.3 or shared:
                     out.append((shared, score, entity.order, entity))
         best = max(out, key=lambda item: item[:3], default=None)

@@ -21,6 +21,14 @@ FACTIVE = these(
     " forced compelled content satisfied proud able"
 )
 SOUGHT = these("look search seek hunt wait long wish ask call send watch hope pray")
+TOLD = these(
+    "ask tell command order beg forbid advise persuade invite bid urge entreat warn teach help assist request implore"
+    " encourage oblige force compel cause allow permit enable lead send"
+)
+RECALLED = these("remember imagine dream miss mention describe fear expect wish")
+NEAR_OF = these(
+    "number pair couple lot side front presence midst back rest one sight glimpse hold leave"
+)
 MODALS = these("would might could may can should must")
 UNREAL = frozenset(("if", "unless", "whether", "lest"))
 TEMPORAL = frozenset(("when", "while", "until", "till", "before", "after", "as"))
@@ -58,8 +66,8 @@ def is_unreal(tokens: Sequence[Token], verb: int) -> bool:
         token = tokens[at]
         if token.pos in ("VERB", "AUX"):
             marks = {tokens[c].low for c in token.children if tokens[c].dep == "mark"}
-            if marks & UNREAL:
-                return True
+            if marks & UNREAL and token.dep != "ROOT":
+                return True  # but for "If only he had known!"
             if token.dep in EMBEDDED and token.head != at:
                 head = tokens[token.head]
                 if head.quote != token.quote or any(t.text == ";" for t in tokens[at : head.index]):
@@ -146,7 +154,7 @@ def _remarks(tokens: Sequence[Token], noun: Noun) -> bool:
         return False
     verb = tokens[noun.verb]
     kids = [tokens[c] for c in verb.children]
-    now = next((k.tag for k in kids if k.dep == "aux" and k.tag != "TO"), verb.tag) in PRESENT
+    now = next((k.tag for k in kids if k.dep in ("aux", "auxpass") and k.tag != "TO"), verb.tag) in PRESENT
     if noun.lemma == "i":
         said = verb.lemma in words("verb.thought", "verb.speech") or any(k.low in SORRY for k in kids)
         return said and (now or any(k.low == "you" and k.dep in ("dobj", "dative") for k in kids))
@@ -161,6 +169,17 @@ def _in_general(noun: Noun) -> bool:
     return noun.role == "subject" and noun.kind == "description" and any_one
 
 
+def _told_to(tokens: Sequence[Token], noun: Noun) -> int:
+    """The noun's verb; for who is told to do something, the verb of telling: "she advised him to stay"."""
+    if noun.role != "subject" or noun.verb < 0:
+        return noun.verb
+    verb = tokens[noun.verb]
+    above = tokens[verb.head]
+    infinitive = any(tokens[c].low == "to" and tokens[c].dep == "aux" for c in verb.children)
+    told = infinitive and verb.dep in ("xcomp", "ccomp") and above.index < noun.first and above.lemma in TOLD
+    return above.index if told else noun.verb
+
+
 def is_visible(tokens: Sequence[Token], noun: Noun, past: bool = False) -> bool:
     """Whether somebody named here is there to be seen. past: the story is told in the past tense."""
     if noun.quote >= 0 or noun.determiner == "no":
@@ -168,12 +187,12 @@ def is_visible(tokens: Sequence[Token], noun: Noun, past: bool = False) -> bool:
     if is_likened(tokens, noun.head) or (noun.joined is not None and not noun.joined.visible):
         return False
     low = {tokens[c].low for c in tokens[noun.head].children}
-    if low & {"no", "neither"}:
+    if low & {"no", "neither"} or any(tokens[c].dep == "neg" for c in tokens[noun.head].children):
         return False
-    verb = noun.verb
+    verb = _told_to(tokens, noun)
     if noun.role == "possessor":
         owned = tokens[noun.head].head
-        held = tokens[owned].lemma in words("body")
+        held = tokens[owned].lemma in words("body", "clothes")
         leading = tokens[owned].dep in ("nsubj", "nsubjpass") and not genders("person", tokens[owned].lemma)
         if not held and not leading:
             return False
@@ -189,6 +208,8 @@ def is_visible(tokens: Sequence[Token], noun: Noun, past: bool = False) -> bool:
     before = tokens[verb].dep == "relcl" and "when" not in lows
     if noun.role == "subject" and "had" in lows and (before or (tokens[verb].dep == "advcl" and "as" in lows)):
         return False  # "as his father had told him": before now
+    if noun.role == "subject" and noun.kind != "pronoun" and tokens[verb].dep == "advcl" and "before" in lows:
+        return False  # "before the doctor came"
     lemma = tokens[verb].lemma
     if noun.role in ("object", "oblique"):
         sought = noun.preposition == "for" and lemma in SOUGHT and tokens[tokens[noun.head].head].head == verb
@@ -196,31 +217,13 @@ def is_visible(tokens: Sequence[Token], noun: Noun, past: bool = False) -> bool:
             return False  # "looking for Tom"
         if is_negated(tokens, verb) and lemma in SIGHT:
             return False
-        if noun.role == "object" and lemma in words("verb.hypothetical") - {
-            "ask",
-            "tell",
-            "command",
-            "order",
-            "beg",
-            "forbid",
-            "advise",
-        }:
-            return False
-        if noun.role == "object" and lemma in (
-            "remember",
-            "imagine",
-            "dream",
-            "miss",
-            "mention",
-            "describe",
-            "fear",
-            "expect",
-            "wish",
-        ):
+        if noun.role == "object" and lemma in (words("verb.hypothetical") - TOLD) | RECALLED:
             return False
         if noun.role == "oblique":
             above = tokens[noun.head].head
             owner = tokens[tokens[above].head] if tokens[above].dep == "prep" else tokens[above]
+            if noun.preposition == "of" and owner.low == "one" and noun.kind != "pronoun":
+                return False  # "one of the men": only he
             if (
                 noun.preposition in TALK_OF
                 and lemma in words("verb.thought") | {"say", "tell", "speak", "talk", "hear", "read"}
@@ -233,21 +236,12 @@ def is_visible(tokens: Sequence[Token], noun: Noun, past: bool = False) -> bool:
                 and owner.lemma not in words("body", "group")
                 and owner.dep not in ("nsubj", "nsubjpass")
             ):
-                return noun.lemma in words("group") or owner.lemma in (
-                    "number",
-                    "pair",
-                    "couple",
-                    "lot",
-                    "side",
-                    "front",
-                    "presence",
-                    "midst",
-                    "back",
-                    "rest",
-                    "one",
-                )
+                return noun.lemma in words("group") or owner.lemma in NEAR_OF
             if noun.preposition in ("for", "towards", "from", "until", "since") and owner.pos == "NOUN":
                 return False
+    passive = noun.role == "subject" and tokens[noun.head].dep == "nsubjpass"
+    if passive and lemma in RECALLED and all(tokens[c].dep != "xcomp" for c in tokens[verb].children):
+        return False  # "Tom was expected back"
     if noun.role not in ("subject", "other") or lemma != "be" or not is_negated(tokens, verb):
         return True
     return all(tokens[c].low != "there" for c in tokens[verb].children)

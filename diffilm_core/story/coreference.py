@@ -11,28 +11,23 @@ from collections.abc import Sequence
 
 from .binding import Binding
 from .cast import Entity, Registry
-from .clauses import is_likened, is_visible
+from .clauses import is_likened, is_negated, is_unreal, is_visible
 from .entities import FIRST, FIRST_PLURAL, SECOND, Noun
 from .grammar import Grammar
 from .kin import kin, note, note_had, royal, unnamed
 from .lexicon import these, words
 from .parse import Token
 from .ranking import Context, choose, is_he_or_she
-from .salience import FADING, remember, salience, weight_of
+from .salience import remember, salience, weight_of
 from .speakers import Talk
+from .together import Together
 from .votes import Named, full_names, gender_votes
 
 REFLEXIVE = these("himself herself itself themselves")
-BOUND = 1.3  # times as salient: the subject of the clause above
 RELATED = these("friend companion comrade partner fellow visitor guest host hostess interlocutor acquaintance")
 ADDRESSES = these("miss ma'am madam sir mister missus master")
 HONOURS = these("majesty highness lordship ladyship honour honor excellency grace worship")
-PAIR = 0.6  # times as salient as the second of them: two whom nothing joined, for "they"
-NEAR = 0.12  # least salience of the second of such two
 WAITS = 3  # sentences, for a name that comes later
-HANDLED = these(
-    "buy sell cut sew stitch mend fold pour gather pick wear spend count read write sign light open shut tie"
-)
 COLLECTIVE = these("crew party company family band group troop gang team couple pair")
 
 
@@ -49,7 +44,7 @@ class Resolver:
         self.us: Entity | None = None
         self.talk = Talk(self.registry)
         self.waiting: list[tuple[float, Noun]] = []  # pronouns that nobody named before fits
-        self.sets: list[tuple[float, tuple[Entity, ...]]] = []  # named together: "Tom and Ann"
+        self.together = Together(self.registry)
 
     def read(self, tokens: Sequence[Token], nouns: Sequence[Noun], open_end: bool, spoken: bool) -> dict[int, Entity]:
         """Resolve a paragraph. open_end: its speech is not closed; spoken: it begins with speech. Speakers by
@@ -79,7 +74,7 @@ class Resolver:
     def new_scene(self) -> None:
         """A heading or a break: no pronoun reaches over it."""
         self.clock += 8
-        self.sets.clear()
+        self.together.sets.clear()
         self.talk.end()
 
     # -- one noun -------------------------------------------------------------------------------------------------
@@ -95,13 +90,7 @@ class Resolver:
         for entity in found:
             self._mention(entity, noun)
         if noun.joined is not None and found and noun.joined.entities:
-            together = (*noun.joined.entities, *found)
-            earlier = self.sets[-1][1] if self.sets else ()
-            if set(noun.joined.entities) <= set(earlier) and noun.joined.sentence == noun.sentence:
-                together = tuple(dict.fromkeys((*earlier, *found)))
-            if all(e.alive for e in together):
-                self.sets.append((self.clock, tuple(dict.fromkeys(together))))
-                del self.sets[:-12]
+            self.together.note(noun, noun.joined, found, self.clock)
 
     def _mention(self, entity: Entity, noun: Noun) -> None:
         if noun.quote < 0 or noun.lemma not in FIRST | SECOND:
@@ -127,6 +116,9 @@ class Resolver:
                 return (known,)
             if noun.quote >= 0:
                 return ()  # "You are a policeman": who knows
+            supposed = noun.role == "predicate" and is_unreal(self.tokens, noun.verb)
+            if supposed or (noun.role == "predicate" and is_negated(self.tokens, noun.verb)):
+                return (registry.find(noun, owner) or entity,)  # "they believed that he was the king"
             registry.learn(entity, noun)
             note(noun, entity)
             return (entity,)
@@ -214,7 +206,7 @@ class Resolver:
             return kept if entity is gone else entity
 
         self.registry.merge(kept, gone)
-        self.sets = [(clock, tuple(dict.fromkeys(map(of, members)))) for clock, members in self.sets]
+        self.together.sets = [(c, tuple(dict.fromkeys(map(of, members)))) for c, members in self.together.sets]
         self.talk.turns = [(of(one), heard and of(heard)) for one, heard in self.talk.turns]
         self.talk.pending, self.talk.unclosed = (e and of(e) for e in (self.talk.pending, self.talk.unclosed))
         self.talk.acted = self.talk.acted and of(self.talk.acted)
@@ -227,7 +219,8 @@ class Resolver:
         heard = self.talk.heard if answers else None
         if answers and heard not in busy and (heard is not None or self.clock - self.talk.since < 2):
             busy = {*busy, self.talk.turns[-1][0]}  # "said the young man": the one who was spoken to
-        scores = {e: salience(e, noun, self.clock) for e in self.registry.active if e.alive}
+        teller = self.narrator if noun.quote < 0 else None
+        scores = {e: salience(e, noun, self.clock) for e in self.registry.active if e.alive and e is not teller}
         if heard in scores:
             scores[heard] *= 2
         elif answers:
@@ -277,7 +270,8 @@ class Resolver:
             busy |= self.binding.spoken_of(noun)
         busy |= self.binding.below(noun)
         if noun.plural:
-            return self._they(noun, busy, set(self.binding.binder(noun)[1]))
+            tellers = {e for e in (self.narrator, self.us) if e is not None}
+            return self.together.they(noun, busy | tellers, self.binding, self.clock)
         fitting = [e for e in self.registry.active if e not in busy and self._agrees(e, noun)]
         entity = choose(fitting, noun, self._context(noun))
         if entity is None:
@@ -323,55 +317,6 @@ class Resolver:
             else:
                 kept.append((clock, pronoun))
         self.waiting = kept
-
-    def _they(self, noun: Noun, busy: set[Entity], bound: set[Entity]) -> tuple[Entity, ...]:
-        options: list[tuple[float, int, tuple[Entity, ...]]] = []
-        handled = noun.role == "object" and noun.verb >= 0 and self.tokens[noun.verb].lemma in HANDLED
-        for entity in self.registry.active:
-            if entity.plural and entity not in busy and entity is not self.us:
-                score = (
-                    salience(entity, noun, self.clock)
-                    * (1.0 if entity.alive else 0.6)
-                    * (BOUND if entity in bound else 1.0)
-                )
-                options.append((score, 0, (entity,)))
-        for clock, members in self.sets:
-            if not set(members) & busy:
-                options.append((FADING ** (self.clock - clock), 1, members))
-        people = [
-            (salience(e, noun, self.clock), e)
-            for e in self.registry.active
-            if e.alive and not e.plural and e not in busy
-        ]
-        people = sorted((p for p in people if p[0] > NEAR), key=lambda p: (-p[0], p[1].order))[:3]
-        if len(people) >= 2:
-            options.append((PAIR * people[1][0], 2, tuple(e for _, e in people[:2])))
-        beside = self.binding.together(noun, busy)
-        if beside is not None:
-            options.append((FADING ** beside[0], 1, beside[1]))
-        options = self._counted(noun, options)
-        if not options:
-            return ()
-        things = [option for option in options if not any(entity.alive for entity in option[2])]
-        best = max(things if handled and things else options, key=lambda item: (item[0], -item[1]))
-        if best[0] < 0.05:
-            return ()
-        if len(best[2]) > 1 and noun.quote < 0:
-            self.sets.append((self.clock, best[2]))
-            del self.sets[:-12]
-        return best[2]
-
-    def _counted(
-        self, noun: Noun, options: list[tuple[float, int, tuple[Entity, ...]]]
-    ) -> list[tuple[float, int, tuple[Entity, ...]]]:
-        """ "They both" are two, "they all", "all of them" more than two, where there are such."""
-        tokens = self.tokens[noun.last + 1 : noun.last + 2]
-        if noun.first > 1 and self.tokens[noun.first - 1].low == "of":
-            tokens = [*tokens, self.tokens[noun.first - 2]]
-        said = {token.low for token in tokens}
-        two = [option for option in options if len(option[2]) == 2 and not any(e.plural for e in option[2])]
-        more = [option for option in options if len(option[2]) > 2 or any(e.plural for e in option[2])]
-        return (two if "both" in said else more if "all" in said else options) or options
 
     def _speech(self, noun: Noun, speaker: Entity | None) -> tuple[Entity, ...]:
         low = noun.lemma

@@ -86,6 +86,8 @@ def nouns(tokens: Sequence[Token], story: str, names: Names) -> list[Noun]:
             or token.pos in ("PROPN", "VERB", "ADJ", "ADV", "X", "INTJ", "ADP", "AUX")
         ):
             noun = _name(tokens, at, proper, names)
+        elif low == "one" and (one := _one_of(tokens, at, proper)) is not None:
+            noun = one
         elif low in ("something", "anything", "nothing", "everything"):
             continue  # "it" is none of these
         elif token.tag in NOUN_TAGS or low in ("everybody", "everyone", "others", "somebody", "someone"):
@@ -107,11 +109,29 @@ def nouns(tokens: Sequence[Token], story: str, names: Names) -> list[Noun]:
     for noun in out:
         place_in_sentence(tokens, noun, by_head)
         acts = noun.role == "subject" and noun.verb >= 0 and tokens[noun.verb].lemma in ACTS
-        if acts and noun.lemma == "figure" and noun.kind == "description":
+        if acts and noun.lemma in SHAPES and noun.kind == "description":
             noun.animacy, noun.gender = ("group", "mfn") if noun.plural else ("person", "mf")
     for noun in out:
         noun.text = " ".join(story[noun.start : noun.end].split())
     return out
+
+
+def _one_of(tokens: Sequence[Token], at: int, proper: list[bool]) -> Noun | None:
+    """ "One of the sailors": a sailor."""
+    of = next((tokens[c] for c in tokens[at].children if c == at + 1 and tokens[c].low == "of"), None)
+    inner = next((tokens[c] for c in of.children if tokens[c].tag in NOUN_TAGS), None) if of is not None else None
+    if inner is None or inner.quote != tokens[at].quote:
+        return None
+    low = inner.low[:-1] if inner.tag == "NNP" and inner.low.endswith("s") else inner.lemma
+    persons, animal = genders("person", low), low in words("animal")
+    if inner.low == low or not (persons or animal):
+        return None
+    noun = _description(tokens, inner.index, proper)
+    noun.head = noun.first = noun.last = at
+    noun.start, noun.lemma, noun.sentence = tokens[at].start, low, tokens[at].sentence
+    noun.plural, noun.determiner, noun.restricted, noun.words = False, "a", False, ()
+    noun.animacy, noun.gender = ("person", persons.replace("n", "") or "mf") if persons else ("animal", "mfn")
+    return noun
 
 
 def _is_called(tokens: Sequence[Token], at: int) -> bool:
@@ -210,7 +230,7 @@ def _name(tokens: Sequence[Token], at: int, proper: list[bool], names: Names) ->
     outer = next((i for i in range(at, last + 1) if not at <= tokens[i].head <= last), head)
     noun = _make(tokens, first, last, outer, "name")
     noun.title, noun.name, noun.lemma = title, tuple(parts), core[-1].lower()
-    single = core[-1][:-1].lower() if core[-1].endswith("s") else ""
+    single = MANY.get(core[-1].lower()) or (core[-1][:-1].lower() if core[-1].endswith("s") else "")
     plural = tokens[last].tag == "NNPS" or single in names.capital
     people = core[-1].lower().endswith(("ites", "ians", "eans", "ines", "tines", "men"))
     noun.plural = plural and (noun.determiner in ("the", "number", "other") or people) and not title.startswith("mr")
@@ -247,6 +267,7 @@ def _hyphened(tokens: Sequence[Token], at: int) -> bool:
     return joined and ahead.text.isalpha() and ahead.dep not in ("amod", "compound")
 
 
+MANY = {"children": "child", "men": "man", "women": "woman", "gentlemen": "gentleman", "people": "person"}
 TITLE_POINT = these("mr mrs ms dr st messrs capt col gen prof rev hon lieut sgt")
 
 
@@ -266,17 +287,25 @@ def _description(tokens: Sequence[Token], at: int, proper: list[bool]) -> Noun:
         noun.plural or tokens[at].tag in ("NNS", "NNPS") or low in ("others", "everybody", "everyone", "people")
     )
     persons, animals = genders("person", low), low in words("animal")
+    if low == "god" and tokens[at].text[0].isupper():
+        persons = ""  # "God knows"
     plain = low.rsplit("-", 1)[-1]
     if not persons and not animals and "-" in low:
         persons, animals = genders("person", plain), plain in words("animal")
     if not persons and len(low) > 6 and low.endswith(("man", "woman", "boy", "girl", "maid", "wife")):
         persons = "f" if low.endswith(("woman", "girl", "maid", "wife")) else "m"
     people = low in words("group") or (noun.plural and tokens[at].low in words("group"))
-    if people and not persons and _counts_things(tokens, at, low):
+    owned = any(tokens[c].dep in ("poss", "det") for c in tokens[at].children)
+    alone = tokens[at].tag == "NN" and not noun.determiner and not owned and low not in FOLK  # "with pride"
+    if people and not persons and (alone or _counts_things(tokens, at, low)):
         noun.animacy, noun.gender = "thing", "n"
     elif people and not persons:
         noun.animacy, noun.gender, noun.plural = "group", "mfn", True
-    elif persons and not (noun.determiner == "poss" and low in INNER and (not noun.plural or low == "spirit")):
+    elif low in SHAPES:
+        noun.animacy, noun.gender = "thing", "n"
+    elif low == "one" and noun.plural and YOUNG & set(noun.words):
+        noun.animacy, noun.gender = "group", "mfn"  # "the little ones"
+    elif persons and not (noun.determiner == "poss" and low in INNER and not noun.plural):
         noun.animacy, noun.gender = "person", persons.replace("n", "") or "mf"
         if low in ("baby", "infant", "child", "creature", "robot", "ghost", "doll", "monster"):
             noun.gender = "mfn"
@@ -307,7 +336,10 @@ def _description(tokens: Sequence[Token], at: int, proper: list[bool]) -> Noun:
 
 
 ACTS = words("verb.act", "verb.motion", "verb.speech")
-INNER = these("person youth spirit genius")  # "her person pleased him": nobody else
+YOUNG = these("young little loved dear")
+FOLK = these("people folk cattle poultry livestock vermin police gentry clergy everybody everyone")
+SHAPES = these("figure spirit")  # somebody only where they act: not "in high spirits"
+INNER = these("person youth genius")  # "her person pleased him": nobody else
 EVERYDAY = words("person", "animal", "group", "indoor", "outdoor", "generic", "thing", "body", "clothes")
 
 
@@ -332,6 +364,7 @@ def _after(tokens: Sequence[Token], at: int) -> str:
     return ""
 
 
+LEADS = these("quite such what rather many half")  # "such a man"
 ADJECTIVES = frozenset(("JJ", "JJR", "JJS", "VBG", "VBN"))
 
 
@@ -367,7 +400,7 @@ def _make(tokens: Sequence[Token], first: int, last: int, head: int, kind: NounK
     inside = tokens[first : last + 1]
     determiner = ""
     rest = list(inside)
-    if lead.low in ("a", "an", "another"):
+    if lead.low in ("a", "an", "another") or (lead.low in LEADS and tokens[first + 1].low in ("a", "an")):
         determiner = "a"
     elif lead.low in ("the", "this", "that", "these", "those", "both", "all"):
         determiner = "the"

@@ -16,6 +16,8 @@ OWNER = 0.5  # times the weight: "Farmer Hale's boy" is rather of the boy
 HELD = 0.75  # weight of whose hand or eye is named
 ENTERS = 1.3  # weight of who comes in behind the verb: "there came a knight"
 SAME = 1.25  # times as salient: named in the same sentence
+OF_SPEECH = 0.3  # times the weight: who is only named in a speech
+SPOKEN = 3.0  # times as salient: for what is said there
 STAR = 0.1  # more salient for each doubling of what is told of somebody
 
 
@@ -25,7 +27,7 @@ def weight_of(tokens: Sequence[Token], noun: Noun, entity: Entity) -> float:
     if noun.role == "subject" and noun.verb >= 0 and tokens[noun.verb].dep not in ("ROOT", "conj"):
         weight = 0.85
     if noun.quote >= 0:
-        weight *= 0.3
+        weight *= OF_SPEECH
     if noun.role == "subject" and noun.determiner == "a" and noun.head > noun.verb >= 0:
         weight = ENTERS
     if noun.plural and noun.determiner == "" and noun.kind == "description":
@@ -63,6 +65,8 @@ def salience(entity: Entity, noun: Noun, clock: float) -> float:
             if noun.role == "possessor" and mention.role == "subject" and mention.verb == noun.verb:
                 share *= 1.5
             share *= SAME
+        if noun.quote >= 0 and mention.quote >= 0:
+            share *= SPOKEN
         if mention.role == noun.role == "subject" and gap <= 1:
             share *= 1.15
         total = max(total, share) + 0.25 * min(total, share)
