@@ -110,6 +110,7 @@ def nouns(tokens: Sequence[Token], story: str, names: Names) -> list[Noun]:
     for noun in out:
         place_in_sentence(tokens, noun, by_head)
         acts = noun.role == "subject" and noun.verb >= 0 and tokens[noun.verb].lemma in ACTS
+        acts = acts and not (noun.lemma == "spirit" and noun.determiner == "poss")  # "her spirits rose"
         if acts and noun.lemma in SHAPES and noun.kind == "description":
             noun.animacy, noun.gender = ("group", "mfn") if noun.plural else ("person", "mf")
     for noun in out:
