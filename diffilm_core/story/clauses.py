@@ -26,9 +26,7 @@ TOLD = these(
     " encourage oblige force compel cause allow permit enable lead send"
 )
 RECALLED = these("remember imagine dream miss mention describe fear expect wish")
-NEAR_OF = these(
-    "number pair couple lot side front presence midst back rest one sight glimpse hold leave"
-)
+NEAR_OF = these("number pair couple lot side front presence midst back rest one sight glimpse hold leave")
 MODALS = these("would might could may can should must")
 UNREAL = frozenset(("if", "unless", "whether", "lest"))
 TEMPORAL = frozenset(("when", "while", "until", "till", "before", "after", "as"))

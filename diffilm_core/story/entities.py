@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 from .kinds import kind_of_name, told_gender
 from .lexicon import genders, these, words
 from .names import Names
+from .nominals import after, belongs, counts_things
 from .parse import Token
 from .roles import place_in_sentence
 
@@ -93,8 +94,8 @@ def nouns(tokens: Sequence[Token], story: str, names: Names) -> list[Noun]:
         elif token.tag in NOUN_TAGS or low in ("everybody", "everyone", "others", "somebody", "someone"):
             if token.dep == "compound" and token.head > at and tokens[token.head].tag in NOUN_TAGS:
                 continue
-            after = tokens[at + 1] if at + 1 < len(tokens) and proper[at + 1] else token
-            if after is not token and genders("person", low) and _is_called(tokens, at):
+            ahead = tokens[at + 1] if at + 1 < len(tokens) and proper[at + 1] else token
+            if ahead is not token and genders("person", low) and _is_called(tokens, at):
                 continue  # "the little mother Jackal", "the widow Hale"
             noun = _description(tokens, at, proper)
         else:
@@ -109,6 +110,7 @@ def nouns(tokens: Sequence[Token], story: str, names: Names) -> list[Noun]:
     for noun in out:
         place_in_sentence(tokens, noun, by_head)
         acts = noun.role == "subject" and noun.verb >= 0 and tokens[noun.verb].lemma in ACTS
+        acts = acts and not (noun.lemma == "spirit" and noun.determiner == "poss")  # "her spirits rose"
         if acts and noun.lemma in SHAPES and noun.kind == "description":
             noun.animacy, noun.gender = ("group", "mfn") if noun.plural else ("person", "mf")
     for noun in out:
@@ -273,7 +275,7 @@ TITLE_POINT = these("mr mrs ms dr st messrs capt col gen prof rev hon lieut sgt"
 
 def _description(tokens: Sequence[Token], at: int, proper: list[bool]) -> Noun:
     first = at
-    while first > 0 and _belongs(tokens, first - 1, at, proper):
+    while first > 0 and belongs(tokens, first - 1, at, proper):
         first -= 1
     noun = _make(tokens, first, at, at, "description")
     low = tokens[at].lemma if tokens[at].tag in NOUN_TAGS else tokens[at].low
@@ -282,7 +284,7 @@ def _description(tokens: Sequence[Token], at: int, proper: list[bool]) -> Noun:
     if bare and tokens[at].tag == "NN" and low not in EVERYDAY and bare in EVERYDAY:
         low, noun.lemma = bare, bare  # tagged as singular, "the treetops"
         noun.plural = True
-    noun.after = _after(tokens, at)
+    noun.after = after(tokens, at)
     noun.plural = (
         noun.plural or tokens[at].tag in ("NNS", "NNPS") or low in ("others", "everybody", "everyone", "people")
     )
@@ -297,7 +299,7 @@ def _description(tokens: Sequence[Token], at: int, proper: list[bool]) -> Noun:
     people = low in words("group") or (noun.plural and tokens[at].low in words("group"))
     owned = any(tokens[c].dep in ("poss", "det") for c in tokens[at].children)
     alone = tokens[at].tag == "NN" and not noun.determiner and not owned and low not in FOLK  # "with pride"
-    if people and not persons and (alone or _counts_things(tokens, at, low)):
+    if people and not persons and (alone or counts_things(tokens, at, low)):
         noun.animacy, noun.gender = "thing", "n"
     elif people and not persons:
         noun.animacy, noun.gender, noun.plural = "group", "mfn", True
@@ -343,56 +345,7 @@ INNER = these("person youth genius")  # "her person pleased him": nobody else
 EVERYDAY = words("person", "animal", "group", "indoor", "outdoor", "generic", "thing", "body", "clothes")
 
 
-def _counts_things(tokens: Sequence[Token], at: int, low: str) -> bool:
-    """ "a pair of shoes", "both pairs", "a host of reasons": no group of anybody."""
-    if low in ("pair", "couple") and tokens[at].tag == "NNS":
-        return True
-    of = next((tokens[c] for c in tokens[at].children if c == at + 1 and tokens[c].low == "of"), None)
-    inner = next((tokens[c] for c in of.children if tokens[c].dep == "pobj"), None) if of is not None else None
-    return (
-        inner is not None and inner.tag == "NNS" and inner.index == at + 2 + len(inner.children)
-        and not any(tokens[c].tag in ("DT", "PRP$") for c in inner.children) and not genders("person", inner.lemma)
-        and inner.lemma not in words("animal") and not {inner.lemma, inner.low} & words("group")
-    )  # fmt: skip
-
-
-def _after(tokens: Sequence[Token], at: int) -> str:
-    """What follows a noun to tell it from others: "the sisters from the MILL"."""
-    for child in (tokens[c] for c in tokens[at].children if c > at):
-        if child.dep == "prep" and child.low in ("from", "in", "with", "at", "of", "on"):
-            return next((tokens[g].lemma for g in child.children if tokens[g].dep == "pobj"), "")
-    return ""
-
-
 LEADS = these("quite such what rather many half")  # "such a man"
-ADJECTIVES = frozenset(("JJ", "JJR", "JJS", "VBG", "VBN"))
-
-
-def _belongs(tokens: Sequence[Token], i: int, head: int, proper: list[bool]) -> bool:
-    """Whether token i is a word of the noun phrase that ends with `head`."""
-    token = tokens[i]
-    if token.sentence != tokens[head].sentence or token.quote != tokens[head].quote:
-        return False
-    if token.tag in ("PRP$",) or (token.tag in ("DT", "PDT", "WP$") and token.head >= i):
-        return tokens[i + 1].tag not in ("IN",)
-    if tokens[i + 1].tag in ("DT", "PRP$") and token.tag != "PDT":
-        return False
-    if token.tag in ("JJ", "JJR", "JJS", "CD", "HYPH", "VBN", "VBG", "NN", "AFX", "NNP"):
-        climbed = i
-        for _ in range(4):
-            climbed = tokens[climbed].head
-            if climbed == head:
-                return True
-        return False
-    if token.tag in ("RB", "RBS", "RBR") and token.dep == "advmod":
-        return i < token.head <= head and tokens[token.head].tag in ("JJ", "VBN")
-    return (
-        token.text in (",", "and")
-        and i + 1 < head
-        and tokens[i + 1].tag in ADJECTIVES | {"RB", "RBS"}
-        and tokens[i - 1].tag in ADJECTIVES
-        and tokens[i - 1].head == head
-    )
 
 
 def _make(tokens: Sequence[Token], first: int, last: int, head: int, kind: NounKind) -> Noun:
