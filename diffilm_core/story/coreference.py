@@ -245,6 +245,9 @@ class Resolver:
         entity = other.entities[0]
         if noun.determiner == "no" or noun.plural != entity.plural:
             return False
+        both = noun.kind == other.kind == "name" and noun.last > other.last
+        if both and not any(n.determiner or n.title or "of" in n.name for n in (noun, other)):
+            return bool(set(noun.name) & set(other.name))  # "Tom, Ben, Ned": three
         if noun.role == "predicate":
             return noun.kind == "description" and noun.animacy in ("person", "animal", "group") and entity.alive
         return (
