@@ -156,6 +156,18 @@ class Binding:
                 return noun.sentence - others[verb].sentence, (subject.entities[0], one)
         return None
 
+    def counted(
+        self, noun: Noun, options: list[tuple[float, int, tuple[Entity, ...]]]
+    ) -> list[tuple[float, int, tuple[Entity, ...]]]:
+        """ "They both" are two, "they all", "all of them" more than two, where there are such."""
+        tokens = self.tokens[noun.last + 1 : noun.last + 2]
+        if noun.first > 1 and self.tokens[noun.first - 1].low == "of":
+            tokens = [*tokens, self.tokens[noun.first - 2]]
+        said = {token.low for token in tokens}
+        two = [option for option in options if len(option[2]) == 2 and not any(e.plural for e in option[2])]
+        more = [option for option in options if len(option[2]) > 2 or any(e.plural for e in option[2])]
+        return (two if "both" in said else more if "all" in said else options) or options
+
     def empty(self, noun: Noun) -> bool:
         """ "It was late", "it seems that": stands for nothing."""
         if noun.verb < 0 or noun.role not in ("subject", "other"):

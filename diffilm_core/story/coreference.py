@@ -118,14 +118,17 @@ class Resolver:
         if noun.same is not None and noun.same.entities and self._same(noun, noun.same):
             entity = noun.same.entities[0]
             known = registry.find(noun, None) if noun.kind == "name" else None
-            if known is not None and known is not entity and noun.quote < 0:
-                if entity.nouns == [noun.same]:  # "his cousin, Tom": Tom, who is known
+            if known is not None and known is not entity:
+                mine = noun.quote >= 0 and noun.same.lemma in FIRST and not entity.proper
+                if mine and known.fits(entity.gender, False):
+                    self._merge(known, entity)  # "I am Tom Hale"
+                elif noun.quote < 0 and entity.nouns == [noun.same]:  # "his cousin, Tom": Tom, who is known
                     noun.same.entities = [known]
                     known.nouns.append(noun.same)
                     known.kin += entity.kin
                     registry.forget(entity)
                 return (known,)
-            if noun.quote >= 0:
+            if noun.quote >= 0 and noun.kind != "name":
                 return ()  # "You are a policeman": who knows
             registry.learn(entity, noun)
             note(noun, entity)
@@ -248,6 +251,9 @@ class Resolver:
         both = noun.kind == other.kind == "name" and noun.last > other.last
         if both and not any(n.determiner or n.title or "of" in n.name for n in (noun, other)):
             return bool(set(noun.name) & set(other.name))  # "Tom, Ben, Ned": three
+        if noun.role == "predicate" and noun.kind == "name":
+            named = other.lemma in FIRST and not entity.proper and noun.animacy == "person" and not noun.determiner
+            return named and entity.animacy == "person" and entity.fits(noun.gender, False)
         if noun.role == "predicate":
             return noun.kind == "description" and noun.animacy in ("person", "animal", "group") and entity.alive
         return (
@@ -352,7 +358,7 @@ class Resolver:
         beside = self.binding.together(noun, busy)
         if beside is not None:
             options.append((FADING ** beside[0], 1, beside[1]))
-        options = self._counted(noun, options)
+        options = self.binding.counted(noun, options)
         if not options:
             return ()
         things = [option for option in options if not any(entity.alive for entity in option[2])]
@@ -363,18 +369,6 @@ class Resolver:
             self.sets.append((self.clock, best[2]))
             del self.sets[:-12]
         return best[2]
-
-    def _counted(
-        self, noun: Noun, options: list[tuple[float, int, tuple[Entity, ...]]]
-    ) -> list[tuple[float, int, tuple[Entity, ...]]]:
-        """ "They both" are two, "they all", "all of them" more than two, where there are such."""
-        tokens = self.tokens[noun.last + 1 : noun.last + 2]
-        if noun.first > 1 and self.tokens[noun.first - 1].low == "of":
-            tokens = [*tokens, self.tokens[noun.first - 2]]
-        said = {token.low for token in tokens}
-        two = [option for option in options if len(option[2]) == 2 and not any(e.plural for e in option[2])]
-        more = [option for option in options if len(option[2]) > 2 or any(e.plural for e in option[2])]
-        return (two if "both" in said else more if "all" in said else options) or options
 
     def _speech(self, noun: Noun, speaker: Entity | None) -> tuple[Entity, ...]:
         low = noun.lemma
