@@ -82,8 +82,8 @@ CASES = [
     ("a pet name", "The Rat sat down. Tom smiled. Then Ratty laughed. The Rat slept.", {"The Rat", "Tom"}),
     ("others of them", "The men came. Some of the men sat down, others stood and laughed.", {"The men"}),
     ("a middle initial", "Tom Hale met Adam J. Hale. Adam J. Hale laughed.", {"Tom Hale", "Adam J. Hale"}),
-    ("three by their names", "Three clerks sat there: first, Corby; second, Benson; third, Hale. Corby laughed. Then Benson"
-     " sang. Hale wept.", {"Three clerks", "Corby", "Benson", "Hale"}),
+    ("three by their names", "There were three: first, Corby; second, Benson; third, Ginger Hale. Corby laughed. Then"
+     " Benson sang. Hale wept.", {"Corby", "Benson", "Ginger Hale"}),
     ("two of one last name", "Hale sat down. Anthony Hale sang. Then Robert Hale laughed.", {"Hale", "Robert Hale"}),
     ("who says who she is", 'A girl sat there. Tom looked at her. "I am Mary Hale," the girl said. Mary laughed.',
      {"Mary", "Tom"}),
