@@ -263,7 +263,7 @@ class Registry:
         if not (set(entity.gender) & set(noun.gender)):
             return False
         one, other = _claims(noun.title), _claims(entity.title)
-        if one and other and one != other:
+        if (one and other and one != other) or any(_relatives(name, known) for known in entity.names):
             return False
         if noun.title == "mrs" and not entity.title and len(name) == 1 and name[0] in entity.family:
             first = any(len(known) == 1 for known in entity.names)  # "Emma" is not Mrs Hale too
@@ -319,6 +319,13 @@ class Registry:
         if "other" in noun.words and "other" not in entity.words:
             return False
         return not (noun.determiner == "number" and noun.words[:1] == ("one",))
+
+
+def _relatives(name: tuple[str, ...], other: tuple[str, ...]) -> bool:
+    """Whether two names in full are of two who share the last: "Adam Hale" and "Tom Hale", not "A. Hale"."""
+    if min(len(name), len(other)) < 2 or name[-1] != other[-1] or name[0][0] == other[0][0]:
+        return False
+    return name[0] not in other and other[0] not in name
 
 
 def _claims(title: str) -> str:

@@ -107,14 +107,17 @@ class Resolver:
         if noun.same is not None and noun.same.entities and self._same(noun, noun.same):
             entity = noun.same.entities[0]
             known = registry.find(noun, None) if noun.kind == "name" else None
-            if known is not None and known is not entity and noun.quote < 0:
-                if entity.nouns == [noun.same]:  # "his cousin, Tom": Tom, who is known
+            if known is not None and known is not entity:
+                mine = noun.quote >= 0 and noun.same.lemma in FIRST and not entity.proper
+                if mine and known.fits(entity.gender, False):
+                    self._merge(known, entity)  # "I am Tom Hale"
+                elif noun.quote < 0 and entity.nouns == [noun.same]:  # "his cousin, Tom": Tom, who is known
                     noun.same.entities = [known]
                     known.nouns.append(noun.same)
                     known.kin += entity.kin
                     registry.forget(entity)
                 return (known,)
-            if noun.quote >= 0:
+            if noun.quote >= 0 and noun.kind != "name":
                 return ()  # "You are a policeman": who knows
             supposed = noun.role == "predicate" and is_unreal(self.tokens, noun.verb)
             if supposed or (noun.role == "predicate" and is_negated(self.tokens, noun.verb)):
@@ -238,6 +241,12 @@ class Resolver:
         entity = other.entities[0]
         if noun.determiner == "no" or noun.plural != entity.plural:
             return False
+        both = noun.kind == other.kind == "name" and noun.last > other.last
+        if both and not any(n.determiner or n.title or "of" in n.name for n in (noun, other)):
+            return bool(set(noun.name) & set(other.name))  # "Tom, Ben, Ned": three
+        if noun.role == "predicate" and noun.kind == "name":
+            named = other.lemma in FIRST and not entity.proper and noun.animacy == "person" and not noun.determiner
+            return named and entity.animacy == "person" and entity.fits(noun.gender, False)
         if noun.role == "predicate":
             return noun.kind == "description" and noun.animacy in ("person", "animal", "group") and entity.alive
         return (

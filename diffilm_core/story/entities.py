@@ -226,6 +226,7 @@ def _name(tokens: Sequence[Token], at: int, proper: list[bool], names: Names) ->
         parts.append(family.text)
     while len(parts) > 1 and parts[0].lower().rstrip(".") in words("title") and parts[1].lower() != "of":
         title, parts = parts[0].lower().rstrip("."), parts[1:]
+    parts = [part for part in parts if not (len(part) == 2 and part[1] == ".")] or parts  # "Adam J. Hale"
     core = parts[: parts.index("of")] if "of" in parts[1:] else parts
     core = core[: core.index("the")] if "the" in core[1:] else core
     head = next((i for i in range(at, last + 1) if tokens[i].text == core[-1]), at)

@@ -60,7 +60,7 @@ class Names:
                 self.small[low] += 1
                 continue
             self.seen[low] += 1
-            shouted = len(token.text) > 1 and story[token.start : token.end].isupper()
+            shouted = sum(map(str.isalpha, token.text)) > 1 and story[token.start : token.end].isupper()  # not "J."
             if not shouted and not begins(tokens, at):
                 self.capital[low] += 1
             if token.dep in SUBJECTS and tokens[token.head].lemma in words("verb.act"):

@@ -81,6 +81,14 @@ CASES = [
     ("a couple of sisters", "Tom saw a couple of sisters. The sisters laughed.", {"Tom", "a couple of sisters"}),
     ("a pet name", "The Rat sat down. Tom smiled. Then Ratty laughed. The Rat slept.", {"The Rat", "Tom"}),
     ("others of them", "The men came. Some of the men sat down, others stood and laughed.", {"The men"}),
+    ("a middle initial", "Tom Hale met Adam J. Hale. Adam J. Hale laughed.", {"Tom Hale", "Adam J. Hale"}),
+    ("three by their names", "There were three: first, Corby; second, Benson; third, Ginger Hale. Corby laughed. Then"
+     " Benson sang. Hale wept.", {"Corby", "Benson", "Ginger Hale"}),
+    ("two of one last name", "Hale sat down. Anthony Hale sang. Then Robert Hale laughed.", {"Hale", "Robert Hale"}),
+    ("who says who she is", 'A girl sat there. Tom looked at her. "I am Mary Hale," the girl said. Mary laughed.',
+     {"Mary", "Tom"}),
+    ("who says who he is, known", 'Ben Hale slept. Tom saw a boy. "I am Ben Hale," the boy said. Ben laughed.',
+     {"Ben Hale", "Tom"}),
     ("a place that is gone to", "Tom went to Wexley. In Wexley he met Ann.", {"Tom", "Ann"}),
 ]  # fmt: skip
 MEANT = [

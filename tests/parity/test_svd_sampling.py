@@ -156,7 +156,7 @@ def test_the_frames_are_the_pipelines(pipeline: Any, ours: Any, picture: Image.I
 def test_the_pipelines_folder_is_the_same_model(
     pipeline: Any, ours: Any, picture: Image.Image, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Saved as diffusers saves it, and loaded again, all three parts: UNet and autoencoder to the bit, frames as above."""
+    """Saved as diffusers saves it and loaded again: UNet and autoencoder to the bit, the frames as above."""
     monkeypatch.setattr(image_encoder, "HEAD_DIM", 16)  # of the small one here
     pipeline.save_pretrained(tmp_path)
     unet, vae = load_unet(tmp_path), load_vae(tmp_path)
