@@ -354,7 +354,7 @@ def _make(tokens: Sequence[Token], first: int, last: int, head: int, kind: NounK
     inside = tokens[first : last + 1]
     determiner = ""
     rest = list(inside)
-    if lead.low in ("a", "an", "another") or (lead.low in LEADS and tokens[first + 1].low in ("a", "an")):
+    if lead.low in ("a", "an", "another") or (lead.low in LEADS and first < last and inside[1].low in ("a", "an")):
         determiner = "a"
     elif lead.low in ("the", "this", "that", "these", "those", "both", "all"):
         determiner = "the"

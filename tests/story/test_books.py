@@ -12,7 +12,7 @@ from functools import lru_cache
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from diffilm_core import DiffilmError
@@ -72,6 +72,12 @@ PIECES = st.sampled_from(
      "'", "Chapter 2\n\n", "* * *\n", "🦊", "月", "ש", "\u200f", "\u0301", "\u2028", "\t", "\x00", "\ud800", "I ",
      "we ", "THE ", "3.5", "-"]
 )  # fmt: skip
+
+RULED = (
+    "a an the one half such quite many and of at in into like with without before after when that who whose not had was"
+    " would his them themselves another god spirit sailors children little ones dark six quarter past o'clock p.m."
+    " November 3 moon threshold home back took drinking believed I am Mary Tom Hale J. Mr. Miss king mother"
+)
 
 
 @lru_cache(maxsize=2)
@@ -163,6 +169,14 @@ def test_any_text_is_read_whole_and_the_same_again(text: str) -> None:
     check_reading(text, reading)
     check_board(text, board)
     assert read(text) == reading
+
+
+@settings(max_examples=200, deadline=None)
+@example(["at", "half"])
+@given(st.lists(st.sampled_from(RULED.split()), min_size=1, max_size=9))
+def test_words_that_rules_ask_for_may_end_a_text(words: list[str]) -> None:
+    text = " ".join(words)
+    check_board(text, split_story(text))
 
 
 def test_passages_are_covered_and_take_their_time() -> None:
