@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from fractions import Fraction
 from math import ceil
 from os import PathLike
@@ -161,12 +163,29 @@ def _write_video(
         sound = None if audio is None else AudioTrack(container, audio, stream.duration, how.form.audio)
         muxer = _Muxer(container, stream.fps, how.codec.delay)
         for count, picture in enumerate(pictures(stream, how.pixels), 1):
-            muxer.mux(video.encode(picture))
+            with same_schedule():
+                packets = video.encode(picture)
+            muxer.mux(packets)
             if sound is not None:
                 sound.until(count / stream.fps)
         muxer.mux(video.encode(None))
         if sound is not None:
             sound.finish()
+
+
+@contextmanager
+def same_schedule() -> Iterator[None]:
+    """The thread keeps its scheduling. SVT-AV1, run by root, makes the thread that opens it a real-time one of the
+    highest priority: it would sample the next shots so, and every program that it starts would inherit it."""
+    if not hasattr(os, "sched_getscheduler"):  # Windows, macOS
+        yield
+        return
+    policy, priority = os.sched_getscheduler(0), os.sched_getparam(0)
+    try:
+        yield
+    finally:
+        if os.sched_getscheduler(0) != policy:
+            os.sched_setscheduler(0, policy, priority)
 
 
 class _Muxer:

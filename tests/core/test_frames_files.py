@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import struct
+from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 
@@ -171,6 +173,21 @@ def test_the_same_frames_make_the_same_file(tmp_path: Path) -> None:
     smooth = torch.nn.functional.interpolate(coarse, (8, 240, 320), mode="trilinear")[0].permute(1, 2, 3, 0)
     files = {write(from_tensor(smooth, 16), tmp_path / f"{i}.mp4").read_bytes() for i in range(12)}
     assert len(files) == 1
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_getscheduler"), reason="needs the scheduling calls of Linux")
+@pytest.mark.parametrize("codec", ["av1", "hevc", "h264"])
+def test_writing_leaves_the_threads_priority(tmp_path: Path, codec: str) -> None:
+    """SVT-AV1 raises it to real time where the process is root's."""
+    seen = []
+
+    def source() -> Iterator[torch.Tensor]:
+        for _ in range(4):
+            seen.append(os.sched_getscheduler(0))
+            yield torch.rand(1, 64, 64, 3)
+
+    write(FrameStream(source, width=64, height=64, fps=8, frames=4), tmp_path / "clip.mp4", codec=codec)
+    assert {*seen, os.sched_getscheduler(0)} == {os.SCHED_OTHER}
 
 
 def test_odd_sizes_are_padded_with_their_edge(tmp_path: Path) -> None:
