@@ -1,10 +1,12 @@
 # make movie: environment, install, and movie.mp4 from stories/the_fox.txt. make test: the same, then every test.
-# PIP_CONSTRAINT is honoured, e.g. to pin a CPU build of torch.
+# PIP_CONSTRAINT is honoured, e.g. to pin a CPU build of torch. WORKERS: processes that test, one thread each.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 STORY ?= stories/the_fox.txt
 OUT ?= movie.mp4
+WORKERS ?= 2
+PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 .PHONY: movie test test-slow lint host-test clean
 
@@ -22,10 +24,10 @@ movie: $(VENV)/installed
 	$(BIN)/diffilm movie $(STORY) -o $(OUT)
 
 test: $(VENV)/dev lint
-	$(BIN)/python -m pytest
+	$(PYTEST)
 
 test-slow: $(VENV)/dev
-	$(BIN)/python -m pytest -m slow
+	$(PYTEST) -m slow
 
 lint: $(VENV)/dev
 	$(BIN)/ruff check .
