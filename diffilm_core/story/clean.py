@@ -9,6 +9,7 @@ LINK = re.compile(r"!?\[([^\[\]]*)\]\([^()\s]*\)")
 LEADING = re.compile(r"^(?:#{1,6}\s+|>+\s*|[-*+•‣–—]\s+|\(?\d{1,3}[.)]\s+|\.\.\.\s*)+")
 EMPHASIS = re.compile(r"(?<![\w*_`])[*_`]{1,3}(?=\S)|(?<=\S)[*_`]{1,3}(?![\w*_`])")
 SPACE = re.compile(r"\s+")
+ALNUM = re.compile(r"[^\W_]")
 PLAIN = str.maketrans(
     {"“": '"', "”": '"', "„": '"', "«": '"', "»": '"', "‘": "'", "’": "'", "…": "...", "—": " - ", "–": " - "}
 )
@@ -22,7 +23,9 @@ DENSE = re.compile(
 
 def has_words(text: str) -> bool:
     """Whether there is something to show: a letter, a digit or a pictograph, not punctuation alone."""
-    return any(c.isalnum() or (ord(c) > 127 and unicodedata.category(c)[0] == "S") for c in text)
+    if ALNUM.search(text):
+        return True
+    return not text.isascii() and any(ord(c) > 127 and unicodedata.category(c)[0] == "S" for c in text)
 
 
 def word_count(text: str) -> int:
@@ -34,6 +37,9 @@ def word_count(text: str) -> int:
 
 def one_line(text: str) -> str:
     """Without control and format characters, white space collapsed."""
+    line = SPACE.sub(" ", text).strip()
+    if line.isprintable():
+        return line
     kept = (c if c in JOINERS or unicodedata.category(c) != "Cf" else "" for c in text)
     spaced = (" " if unicodedata.category(c) == "Cc" else c for c in "".join(kept))
     return SPACE.sub(" ", "".join(spaced)).strip()

@@ -63,6 +63,9 @@ def _model() -> Any:
         from spacy.util import compile_infix_regex
 
         nlp.tokenizer.infix_finditer = compile_infix_regex([*nlp.Defaults.infixes, *DASHES]).finditer
+        for _, pipe in nlp.pipeline:
+            for node in pipe.model.walk():
+                node.ops.use_blis = False  # numpy's product is quicker
         return nlp
     raise DiffilmError(
         "spaCy and its small English model read a story and are not installed; "
@@ -143,14 +146,14 @@ def _tokens(doc: Any, pieces: Sequence[Sentence], chunk: range, lemmas: Lemmas) 
     first = pieces[chunk[0]].start
     strings = doc.vocab.strings
     ends = _ends(doc).tolist()
-    rows = doc.to_array(["TAG", "DEP", "HEAD", "LENGTH"]).tolist()
-    words = [token.text for token in doc]
+    rows = doc.to_array(["TAG", "DEP", "HEAD", "LENGTH", "ORTH"]).tolist()
+    words = [strings[row[4]] for row in rows]
     kept = [i for i, word in enumerate(words) if not word.isspace()]
     place = {i: n for n, i in enumerate(kept)}  # spaCy's index to ours: white space is left out
     out: list[Token] = []
     sentence = chunk[0]
     for number, i in enumerate(kept):
-        tag_id, dep_id, offset, length = rows[i]
+        tag_id, dep_id, offset, length, _ = rows[i]
         head = (i + offset) % 2**64
         while head not in place and rows[head][2]:
             head = (head + rows[head][2]) % 2**64

@@ -30,6 +30,7 @@ _BARE = these("home school sea church college university space heaven outdoors i
 _AT_TIME = these("night dawn dusk noon midday midnight sunset sunrise daybreak nightfall twilight teatime")
 _IN_TIME = these("spring summer autumn fall winter")
 _PART = these("morning afternoon evening daytime")
+_HOURS = _AT_TIME | _PART | _IN_TIME
 _MONTHS = these("january february march april may june july august september october november december")
 _DAYS = these("monday tuesday wednesday thursday friday saturday sunday christmas easter")
 
@@ -144,7 +145,7 @@ def unsaid(text: str, place: str, time: str, weather: str) -> tuple[str, str, st
     Weather is not to be seen in a room."""
     spots = known("indoor", "outdoor")
     named = {word for found in _LOCATED.finditer(text.lower()) for word in _singulars(found[1].split())}
-    hours = set(re.findall(r"[^\W_]+", text.lower())) & (_AT_TIME | _PART | _IN_TIME)
+    hours = not _HOURS.isdisjoint(re.findall(r"[^\W_]+", text.lower()))
     room = head_noun(place) in known("indoor") or bool(named & known("indoor"))
     return (
         "" if tells(text, place) or named & spots else place,

@@ -56,13 +56,19 @@ def phrasing_of(name: str) -> Phrasing:
 
 
 def token_counter(phrasing: Phrasing) -> CountTokens:
-    """Counts with the encoder's own tokenizer, read when a prompt is so long that it matters."""
+    """Counts with the encoder's own tokenizer, read when a prompt is so long that it matters. CLIP's knows no token
+    that reaches over a space, so each word is counted once."""
 
     def count(prompt: str) -> int:
         size = len(prompt.encode("utf-8", "replace")) + 2  # no token is less than a byte
-        return size if size <= phrasing.limit else len(_tokenizer(phrasing.name)(prompt)["input_ids"])
+        return size if size <= phrasing.limit else 2 + sum(_tokens(phrasing.name, word) for word in prompt.split(" "))
 
     return count
+
+
+@lru_cache(1 << 16)
+def _tokens(name: str, word: str) -> int:
+    return len(_tokenizer(name).encode(word, add_special_tokens=False).ids)
 
 
 @lru_cache
@@ -70,10 +76,10 @@ def _tokenizer(name: str) -> Any:
     from ..text.clip import clip_tokenizer, load_tokenizer
 
     if name != "plain":
-        return clip_tokenizer()
+        return clip_tokenizer().backend_tokenizer
     from ..bundle import TOKENIZER
 
-    return load_tokenizer(TOKENIZER)
+    return load_tokenizer(TOKENIZER).backend_tokenizer
 
 
 @dataclass(frozen=True)

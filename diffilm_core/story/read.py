@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import os
+import re
 from pathlib import Path
 
 from ..errors import DiffilmError
@@ -17,7 +18,7 @@ MARKS = (
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
 MOST_BYTES = 32 << 20  # ten times War and Peace
-TEXT_CONTROLS = frozenset("\t\n\v\f\r\x1a\x1c\x1d\x1e\x1f\x85")  # \x1a ends old text files
+NO_TEXT = re.compile("[\x00-\x08\x0e-\x19\x1b\x7f-\x84\x86-\x9f\ud800-\udfff]")  # \x1a ends old text files
 
 
 def check_text(text: str, name: str) -> str:
@@ -26,14 +27,11 @@ def check_text(text: str, name: str) -> str:
         raise DiffilmError(f"{name} is a {type(text).__name__}, not text; give a string")
     if not text.strip():
         raise DiffilmError(f"{name} is empty: a story of at least one sentence is needed; write one")
-    for position, letter in enumerate(text):
-        code = ord(letter)
-        control = code < 0x20 or 0x7F <= code < 0xA0
-        if (control and letter not in TEXT_CONTROLS) or 0xD800 <= code <= 0xDFFF:
-            raise DiffilmError(
-                f"{name} is not text: character {position} is U+{code:04X}, which no text holds; "
-                "give a plain text file in UTF-8"
-            )
+    if found := NO_TEXT.search(text):
+        raise DiffilmError(
+            f"{name} is not text: character {found.start()} is U+{ord(found[0]):04X}, which no text holds; "
+            "give a plain text file in UTF-8"
+        )
     return text
 
 

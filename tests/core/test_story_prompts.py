@@ -9,6 +9,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from diffilm_core.bundle import TOKENIZER
 from diffilm_core.errors import DiffilmError
 from diffilm_core.story.filming import split_story
 from diffilm_core.story.phrases import article, gerund, head_noun, spot, unsaid, weathered, when, where
@@ -24,6 +25,9 @@ from diffilm_core.story.prompts import (
     unresolved_subject,
 )
 from diffilm_core.story.styles import STYLES, style_of
+from diffilm_core.text.clip import clip_tokenizer, load_tokenizer
+
+TOKENIZERS = {"plain": load_tokenizer(TOKENIZER), "tags": clip_tokenizer()}
 
 MOUSE = Figure("the mouse", "a small grey mouse with one torn ear")
 CAT = Figure("Tom", "Tom, a fat cat,")
@@ -203,6 +207,18 @@ def test_tokens_are_the_encoders_own(name: str) -> None:
     count = token_counter(PHRASINGS[name])
     assert PHRASINGS[name].limit == {"plain": 32, "sentence": 77, "tags": 77}[name]
     assert count("fox " * 200) == 202 and count("") == 2
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    text=st.lists(st.text(max_size=12) | st.sampled_from(["fox's", "don't", "ΌΣΟΣ", "<|endoftext|>", "3.14"])).map(
+        " ".join
+    )
+)
+@example(text="a\u0301 \u0301e\x1c! \xa0x\u2028y " * 9)
+def test_words_count_as_the_whole_prompt_does(text: str) -> None:
+    for name, tokenizer in TOKENIZERS.items():
+        assert token_counter(replace(PHRASINGS[name], limit=0))(text) == len(tokenizer(text)["input_ids"])
 
 
 TEXT = st.text(max_size=60) | st.sampled_from(["a fox", "in the forest", "word " * 60, "x" * 400, "🦊" * 90])
