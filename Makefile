@@ -6,7 +6,6 @@ BIN := $(VENV)/bin
 STORY ?= stories/the_fox.txt
 OUT ?= movie.mp4
 WORKERS ?= 2
-PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 .PHONY: movie test test-slow lint host-test clean
 
@@ -24,10 +23,10 @@ movie: $(VENV)/installed
 	$(BIN)/diffilm movie $(STORY) -o $(OUT)
 
 test: $(VENV)/dev lint
-	$(PYTEST)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 test-slow: $(VENV)/dev
-	$(PYTEST) -m slow
+	$(BIN)/python -m pytest -m slow
 
 lint: $(VENV)/dev
 	$(BIN)/ruff check .
