@@ -61,11 +61,13 @@ def _model() -> Any:
         except ImportError:
             continue
         from spacy.util import compile_infix_regex
+        from thinc.api import NumpyOps
 
         nlp.tokenizer.infix_finditer = compile_infix_regex([*nlp.Defaults.infixes, *DASHES]).finditer
+        quick = NumpyOps(use_blis=False)  # numpy's matrix product; of its own, since thinc's is the whole process's
         for _, pipe in nlp.pipeline:
             for node in pipe.model.walk():
-                node.ops.use_blis = False  # numpy's product is quicker
+                node.ops = quick
         return nlp
     raise DiffilmError(
         "spaCy and its small English model read a story and are not installed; "
