@@ -23,6 +23,7 @@ from ..errors import DiffilmError
 from ..frames.progress import Progress
 from ..metrics.lpips import Lpips
 from ..models import AutoencoderKL
+from .adversarial import Adversary
 from .base import About, BaseConfig
 from .bases import own_model, save_own, system_of
 from .config import StageConfig, read_sections
@@ -31,7 +32,7 @@ from .data.feed import CaptionedFeed, Feed, numbered
 from .data.samples import Buckets, ClipSamples, Samples, collate
 from .data.sources import bare_pictures, parted
 from .diffusion import HELD_NUMBERS, HELD_SAMPLES, numbered_generator
-from .loop import ValidatedRun
+from .loop import ValidatedRun, fast_in_bf16
 from .processes import Processes, launched
 from .room import check_room
 
@@ -57,12 +58,18 @@ class FolderConfig:
 @dataclass(frozen=True)
 class ReconstructConfig:
     """`kl`: weight of the divergence from the unit Gaussian. `lpips`: VGG or AlexNet weights, by which what comes back
-    is judged too. `encoder`: whether it is trained too; left out: of a new model alone, whose scale factor is measured
-    at the end."""
+    is judged too. `adversarial`: what a discriminator, which learns beside it to tell what comes back from what was
+    there, has of the other losses' gradient. `encoder`: whether it is trained too; left out: of a new model alone,
+    whose scale factor is measured at the end."""
 
     kl: float = 2e-5
     lpips: str = ""
+    adversarial: float = 0.0
     encoder: bool | None = None
+
+    def __post_init__(self) -> None:
+        if self.adversarial < 0:
+            raise DiffilmError(f"adversarial {self.adversarial}: expected a weight of at least 0; 0.5 is usual")
 
 
 @dataclass(frozen=True)
@@ -95,25 +102,39 @@ def picture_loss(got: Tensor, want: Tensor) -> Tensor:
 
 class Reconstruct(nn.Module):
     """The autoencoder's loss: reconstruction and a light KL towards the unit Gaussian; with `distance` also how far
-    from the picture its reconstruction looks, as latent diffusion's autoencoders are trained (Rombach et al. 2022)."""
+    from the picture its reconstruction looks, and with `adversary` what tells the two apart, as latent diffusion's
+    autoencoders are trained (Rombach et al. 2022). jitter: latents are noisier than the encoder's by the size of a
+    normal number of this spread (a latent's own is 1), as what a UNet samples is never quite the encoder's (the
+    noise-augmented decoding of Zheng et al. 2025, Diffusion Transformers with Representation Autoencoders)."""
 
-    def __init__(self, vae: AutoencoderKL, kl: float = 2e-5, distance: Lpips | None = None) -> None:
+    def __init__(
+        self,
+        vae: AutoencoderKL,
+        kl: float = 2e-5,
+        distance: Lpips | None = None,
+        adversary: Adversary | None = None,
+        jitter: float = 0.0,
+    ) -> None:
         super().__init__()
-        self.vae, self.kl, self.distance = vae, kl, distance
+        self.vae, self.kl, self.distance, self.adversary, self.jitter = vae, kl, distance, adversary, jitter
 
     def forward(self, pixels: Tensor, noise: Tensor) -> Tensor:
         mean, logvar = self.vae.moments(pixels)
-        got = self.vae.decoder(self.vae.post_quant_conv(mean + (logvar / 2).exp() * noise))
+        spread = (logvar / 2).exp()
+        if self.jitter:
+            more = torch.randn(len(mean), 1, 1, 1, device=mean.device).abs()
+            spread = spread + self.jitter / self.vae.config.scale_factor * more
+        got = self.vae.decoder(self.vae.post_quant_conv(mean + spread * noise)).float()
         divergence = 0.5 * (mean.float() ** 2 + logvar.float().exp() - 1 - logvar.float()).mean()
-        loss = picture_loss(got.float(), pixels) + self.kl * divergence * mean[0].numel()
+        loss = picture_loss(got, pixels) + self.kl * divergence * mean[0].numel()
         if self.distance is not None:
-            loss = loss + self.distance((got.float() + 1) / 2, (pixels + 1) / 2).mean()
-        return loss
+            loss = loss + self.distance((got + 1) / 2, (pixels + 1) / 2).mean()
+        return loss if self.adversary is None else loss + self.adversary(got, pixels, loss)
 
 
-def perceptual(weights: str | Path, device: torch.device) -> Lpips:
+def lpips_loss(weights: str | Path, device: torch.device) -> Lpips:
     """LPIPS of three levels as a loss, from VGG's or AlexNet's weights. Raises DiffilmError as `Lpips.load` does."""
-    return Lpips.load(weights, levels=3).to(device, torch.bfloat16)
+    return Lpips.load(weights, levels=3).to(device, torch.bfloat16 if fast_in_bf16(device) else torch.float32)
 
 
 def decibels(vae: AutoencoderKL, pixels: Tensor) -> float:
@@ -188,9 +209,12 @@ def train(config: AutoencoderTraining, out: str | Path, device: torch.device, pr
         vae.encoder.requires_grad_(False)
         vae.quant_conv.requires_grad_(False)
     modules: dict[str, nn.Module] = {"vae": vae}
+    adversary = Adversary(config.loss.adversarial).to(device) if config.loss.adversarial else None
+    if adversary is not None:
+        modules["adversary"] = adversary
     check_room(out, modules, config.train)
-    distance = perceptual(config.loss.lpips, device) if config.loss.lpips else None
-    loss = Reconstruct(vae, config.loss.kl, distance)
+    distance = lpips_loss(config.loss.lpips, device) if config.loss.lpips else None
+    loss = Reconstruct(vae, config.loss.kl, distance, adversary)
     network = processes.prepared(loss)
     numbers = range(HELD_NUMBERS, HELD_NUMBERS + HELD_SAMPLES)
 

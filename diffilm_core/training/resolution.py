@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..checkpoints.source import open_source
-from ..metrics.lpips import Lpips
 from ..models.upscaling.net import Doubler, DoublerConfig, twice
 from ..models.upscaling.own import own_layers, save_layers
+from .autoencoder import lpips_loss
 from .clips import LENGTH, read_part
 from .config import StageConfig
 from .degrade import Clip, read_pairs, write_pairs
@@ -235,7 +235,7 @@ def train_upscaling(
     parts = {part: share for part, share in PARTS.items() if part == "film" or (store / f"{part}.npy").is_file()}
     perceptual: Perceptual | None = None
     if lpips is not None:
-        judge = Lpips.load(lpips, levels=3).to(device, torch.bfloat16)
+        judge = lpips_loss(lpips, device)
 
         def perceptual(made: Tensor, truth: Tensor) -> Tensor:
             return judge(made, truth).mean()

@@ -20,7 +20,8 @@ from torch import Tensor, nn
 from ..models import AutoencoderKL, UNet, is_temporal
 from ..sampling.over_time import OverTime, middle
 from ..sampling.schedules import NoiseSchedule
-from .autoencoder import Reconstruct, decibels, perceptual, scale_of
+from .adversarial import Adversary
+from .autoencoder import Reconstruct, decibels, lpips_loss, scale_of
 from .config import TrainConfig
 from .contrast import Contrast, text_model
 from .loop import Run
@@ -29,6 +30,11 @@ from .pool import World, latent_clips, latent_stills
 from .probe import Probe, probe_loss, seen
 
 log = logging.getLogger(__name__)
+
+ADVERSARIAL = 0.5
+"""The discriminator's weight in stage `decoder`, of the other losses' gradient."""
+JITTER = 0.15
+"""Noise of the latents there, of their own spread."""
 
 
 def compiled(module: nn.Module, device: torch.device) -> nn.Module:
@@ -56,19 +62,29 @@ def reconstruct(name: str, world: World, config: TrainConfig, folder: Path, loss
         noise = torch.randn(stage.batch, config.vae.z_channels, cells, cells, device=world.device)
         return network(pixels, noise)
 
-    Run(name, {"vae": vae}, stage, folder, world.device).train(step)
+    modules: dict[str, nn.Module] = {"vae": vae}
+    if loss.adversary is not None:
+        modules["adversary"] = loss.adversary
+    Run(name, modules, stage, folder, world.device).train(step)
     vae.eval().requires_grad_(False)
     log.info("%s PSNR %.2f dB", name, decibels(vae, world.frames(64)))
 
 
 def decoder(world: World, config: TrainConfig, folder: Path, vae: AutoencoderKL, weights: Path) -> AutoencoderKL:
     """Train the decoder on, alone, so that latents stay what they are: judged by LPIPS too, of the VGG or AlexNet
-    `weights`. Raises DiffilmError as `Lpips.load` does."""
-    distance = perceptual(weights, world.device)
+    `weights`, and by a discriminator, on latents as a UNet may sample them. Raises DiffilmError as `Lpips.load`
+    does."""
+    distance = lpips_loss(weights, world.device)
     vae.requires_grad_(True)
     for module in (vae.encoder, vae.quant_conv):
         module.requires_grad_(False)
-    reconstruct("decoder", world, config, folder, Reconstruct(vae, 0.0, distance))
+    reconstruct(
+        "decoder",
+        world,
+        config,
+        folder,
+        Reconstruct(vae, 0.0, distance, Adversary(ADVERSARIAL).to(world.device), JITTER),
+    )
     return vae
 
 

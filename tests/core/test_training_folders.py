@@ -144,6 +144,14 @@ def test_what_lpips_says_counts_where_its_weights_are_given(root: Path, tmp_path
     assert not (tmp_path / "c" / "vae.safetensors").exists()
 
 
+def test_what_a_discriminator_says_counts_where_it_is_asked_for_and_is_not_in_the_result(root, tmp_path) -> None:
+    plain = run("autoencoder", root, tmp_path / "a", train__steps=3)
+    judged = run("autoencoder", root, tmp_path / "b", train__steps=3, loss__adversarial=0.5)
+    assert len(changed(plain, judged)["vae"]) > 10
+    kept = torch.load(tmp_path / "b" / "vae.ckpt", weights_only=True)
+    assert kept["modules"]["adversary"]["calls"] == 3
+
+
 @pytest.mark.parametrize("stage", STAGES)
 def test_a_result_is_sampled_and_a_killed_run_ends_as_an_undisturbed_one(
     stage: str, root: Path, tmp_path: Path, monkeypatch
