@@ -15,7 +15,7 @@ from torch.func import functional_call
 
 GROUPS = 8
 WARMUP = 200
-"""Steps over which the discriminator's say grows to its full weight."""
+"""Calls over which the discriminator's say grows to its full weight."""
 
 
 def _layer(cin: int, cout: int, stride: int) -> tuple[nn.Module, ...]:
@@ -42,7 +42,8 @@ class Discriminator(nn.Module):
 
 
 class Adversary(nn.Module):
-    """What a discriminator adds to a loss; trained by the same step, as each half sends gradients its own way."""
+    """What a discriminator adds to a loss; trained by the same step, as each half sends gradients its own way. weight:
+    the length of its gradient at the picture, as a share of the other losses'."""
 
     calls: Tensor
 
@@ -52,9 +53,10 @@ class Adversary(nn.Module):
         self.register_buffer("calls", torch.zeros(()))
 
     def forward(self, got: Tensor, want: Tensor, other: Tensor) -> Tensor:
-        """The sum of both halves: what `got` `(b, 3, h, w)` loses by being told from `want`, as far as `weight` of
-        the gradient that the loss `other` has at `got`; and what the discriminator, which sees no more than the
-        pictures, loses by not telling them. 0 where no gradients are wanted."""
+        """The sum of both halves, a scalar: what pictures `got` `(b, 3, h, w)` in [-1, 1] lose by being told from
+        `want`, weighed against `other`, a loss of `got`; and what the discriminator loses by not telling them. 0 where
+        no gradients are wanted. Not for torch.compile together with what makes `got` and `other`: between two results
+        of one compiled graph there is no gradient."""
         if not torch.is_grad_enabled():
             return torch.zeros((), device=got.device)
         fixed = {name: each.detach() for name, each in self.judge.named_parameters()}

@@ -58,8 +58,8 @@ class FolderConfig:
 @dataclass(frozen=True)
 class ReconstructConfig:
     """`kl`: weight of the divergence from the unit Gaussian. `lpips`: VGG or AlexNet weights, by which what comes back
-    is judged too. `adversarial`: what a discriminator, which learns beside it to tell what comes back from what was
-    there, has of the other losses' gradient. `encoder`: whether it is trained too; left out: of a new model alone,
+    is judged too. `adversarial`: the weight of a discriminator, which learns beside it to tell what comes back
+    from what was there (`Adversary`); 0 for none. `encoder`: whether it is trained too; left out: of a new model alone,
     whose scale factor is measured at the end."""
 
     kl: float = 2e-5
@@ -103,9 +103,10 @@ def picture_loss(got: Tensor, want: Tensor) -> Tensor:
 class Reconstruct(nn.Module):
     """The autoencoder's loss: reconstruction and a light KL towards the unit Gaussian; with `distance` also how far
     from the picture its reconstruction looks, and with `adversary` what tells the two apart, as latent diffusion's
-    autoencoders are trained (Rombach et al. 2022). jitter: latents are noisier than the encoder's by the size of a
-    normal number of this spread (a latent's own is 1), as what a UNet samples is never quite the encoder's (the
-    noise-augmented decoding of Zheng et al. 2025, Diffusion Transformers with Representation Autoencoders)."""
+    autoencoders are trained (Rombach et al. 2022). jitter: each picture's latent has noise added, whose standard
+    deviation is |n|, n normal with this spread (scaled latents' own is 1), as what a UNet samples is never quite the
+    encoder's (the noise-augmented decoding of Zheng et al. 2025, Diffusion Transformers with Representation
+    Autoencoders)."""
 
     def __init__(
         self,
@@ -117,6 +118,10 @@ class Reconstruct(nn.Module):
     ) -> None:
         super().__init__()
         self.vae, self.kl, self.distance, self.adversary, self.jitter = vae, kl, distance, adversary, jitter
+
+    def trained(self) -> dict[str, nn.Module]:
+        """What learns, by name."""
+        return {"vae": self.vae} | ({} if self.adversary is None else {"adversary": self.adversary})
 
     def forward(self, pixels: Tensor, noise: Tensor) -> Tensor:
         mean, logvar = self.vae.moments(pixels)
@@ -208,13 +213,11 @@ def train(config: AutoencoderTraining, out: str | Path, device: torch.device, pr
     if not whole:
         vae.encoder.requires_grad_(False)
         vae.quant_conv.requires_grad_(False)
-    modules: dict[str, nn.Module] = {"vae": vae}
-    adversary = Adversary(config.loss.adversarial).to(device) if config.loss.adversarial else None
-    if adversary is not None:
-        modules["adversary"] = adversary
-    check_room(out, modules, config.train)
     distance = lpips_loss(config.loss.lpips, device) if config.loss.lpips else None
+    adversary = Adversary(config.loss.adversarial).to(device) if config.loss.adversarial else None
     loss = Reconstruct(vae, config.loss.kl, distance, adversary)
+    modules = loss.trained()
+    check_room(out, modules, config.train)
     network = processes.prepared(loss)
     numbers = range(HELD_NUMBERS, HELD_NUMBERS + HELD_SAMPLES)
 

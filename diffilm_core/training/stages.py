@@ -32,9 +32,9 @@ from .probe import Probe, probe_loss, seen
 log = logging.getLogger(__name__)
 
 ADVERSARIAL = 0.5
-"""The discriminator's weight in stage `decoder`, of the other losses' gradient."""
+"""The discriminator's weight in stage `decoder` (`Adversary`)."""
 JITTER = 0.15
-"""Noise of the latents there, of their own spread."""
+"""Noise of the latents there (`Reconstruct`)."""
 
 
 def compiled(module: nn.Module, device: torch.device) -> nn.Module:
@@ -54,7 +54,7 @@ def autoencoder(world: World, config: TrainConfig, folder: Path) -> AutoencoderK
 def reconstruct(name: str, world: World, config: TrainConfig, folder: Path, loss: Reconstruct) -> None:
     """Train what of `loss.vae` wants gradients, on frames."""
     stage, vae = config.stages[name], loss.vae
-    network = compiled(loss, world.device)
+    network = loss if loss.adversary is not None else compiled(loss, world.device)  # see Adversary.forward
     cells = config.data.size // vae.downscale
 
     def step(index: int) -> Tensor:
@@ -62,10 +62,7 @@ def reconstruct(name: str, world: World, config: TrainConfig, folder: Path, loss
         noise = torch.randn(stage.batch, config.vae.z_channels, cells, cells, device=world.device)
         return network(pixels, noise)
 
-    modules: dict[str, nn.Module] = {"vae": vae}
-    if loss.adversary is not None:
-        modules["adversary"] = loss.adversary
-    Run(name, modules, stage, folder, world.device).train(step)
+    Run(name, loss.trained(), stage, folder, world.device).train(step)
     vae.eval().requires_grad_(False)
     log.info("%s PSNR %.2f dB", name, decibels(vae, world.frames(64)))
 
@@ -78,13 +75,8 @@ def decoder(world: World, config: TrainConfig, folder: Path, vae: AutoencoderKL,
     vae.requires_grad_(True)
     for module in (vae.encoder, vae.quant_conv):
         module.requires_grad_(False)
-    reconstruct(
-        "decoder",
-        world,
-        config,
-        folder,
-        Reconstruct(vae, 0.0, distance, Adversary(ADVERSARIAL).to(world.device), JITTER),
-    )
+    adversary = Adversary(ADVERSARIAL).to(world.device)
+    reconstruct("decoder", world, config, folder, Reconstruct(vae, 0.0, distance, adversary, JITTER))
     return vae
 
 

@@ -1,5 +1,5 @@
 """The discriminator's part of an autoencoder's loss: it learns to tell pictures, each half of the loss sends gradients
-its own way, and its say is in proportion to the other losses' gradient."""
+its own way, and its say is in proportion to the other losses' gradient; and jitter, the noise of latents beside it."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ import torch.nn.functional as F
 from torch import nn
 
 from diffilm_core.errors import DiffilmError
+from diffilm_core.models import AutoencoderConfig, AutoencoderKL
 from diffilm_core.training.adversarial import WARMUP, Adversary, Discriminator
-from diffilm_core.training.autoencoder import ReconstructConfig
+from diffilm_core.training.autoencoder import Reconstruct, ReconstructConfig
 
 
 @pytest.fixture
@@ -89,6 +90,22 @@ def test_where_no_gradients_are_wanted_it_says_nothing(pictures) -> None:
     with torch.no_grad():
         assert adversary(*pictures, F.l1_loss(*pictures)) == 0
     assert adversary.calls == 0
+
+
+def test_jitter_is_noise_of_the_latents_of_another_size_for_each_picture() -> None:
+    torch.manual_seed(0)
+    vae = AutoencoderKL(AutoencoderConfig(ch=32, ch_mult=(1, 1), num_res_blocks=1, scale_factor=0.5)).eval()
+    seen = []
+    vae.post_quant_conv.register_forward_pre_hook(lambda _, given: seen.append(given[0]))
+    pixels = torch.rand(1, 3, 16, 16).expand(256, -1, -1, -1) * 2 - 1
+    noise = torch.randn(256, 4, 8, 8)
+    with torch.no_grad():
+        for jitter in (0.0, 0.15):
+            Reconstruct(vae, 0.0, jitter=jitter)(pixels, noise)
+    more = (seen[1] - seen[0]) / noise * vae.config.scale_factor  # of scaled latents
+    each = more.mean((1, 2, 3), keepdim=True)
+    assert torch.allclose(more, each.expand_as(more), atol=1e-2) and each.min() >= 0
+    assert abs(float(each.square().mean().sqrt()) - 0.15) < 0.02 and each.std() > 0.05
 
 
 def test_a_weight_below_nothing_is_an_error() -> None:
