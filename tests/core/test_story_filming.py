@@ -309,15 +309,19 @@ def test_lengths_add_up_within_limits() -> None:
 
 
 def test_planning_is_linear() -> None:
-    """Four times the text takes about four times as long, with and without full stops; the reading not counted."""
+    """Four times the text takes about four times as long, with and without full stops; the reading not counted. The
+    best of three, as a busy machine takes its time too."""
     split_story("The fox walks through the snow and meets the owl of the forest.")  # the tokenizer is loaded
     for some in ("The fox walks through the snow and meets Mr. Owl. " * 500, "a, " * 4000 + "x" * 8000):
         seconds = []
         for text in (some, some * 4):
             pieces = tuple(SentenceReading((piece.start, piece.end)) for piece in sentences(text))
-            start = time.process_time()
-            assert len(plan(Reading(text, pieces))) > 50
-            seconds.append(time.process_time() - start)
+            tries = []
+            for _ in range(3):
+                start = time.process_time()
+                assert len(plan(Reading(text, pieces))) > 50
+                tries.append(time.process_time() - start)
+            seconds.append(min(tries))
         assert seconds[1] < 8 * seconds[0] + 0.5
 
 
