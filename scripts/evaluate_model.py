@@ -37,6 +37,8 @@ from diffilm_core.training.sheet import contact_sheet
 
 MOVING = 64
 """Of the prompts, those whose whole clips are made, for how much they move and what their first frames show."""
+REAL = 5
+"""Real compositions that are judged, for each prompt."""
 
 
 @dataclass(frozen=True)
@@ -160,9 +162,9 @@ def main() -> None:
     both = middles(model, words, list(range(len(words))), sampling)
     shuffle = torch.randperm(len(prompts), generator=torch.Generator().manual_seed(0))
 
-    real = sample_scenes(1000, seed=77, split="heldout", subjects=1)
-    real_pairs = sample_scenes(1000, seed=76, split="heldout", subjects=2)
-    moving = sample_scenes(MOVING, seed=78, split="heldout", clips=True)
+    real = sample_scenes(REAL * len(prompts), seed=77, split="heldout", subjects=1)
+    real_pairs = sample_scenes(REAL * len(words), seed=76, split="heldout", subjects=2)
+    moving = sample_scenes(len(clips), seed=78, split="heldout", clips=True)
     real_clips = renderer.render_clips(moving, frames=model.defaults.frames, fps=model.defaults.fps)
     figures = {
         "generated": judge(probe, to_unit(middle), wanted, where),

@@ -29,7 +29,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 SETTINGS = {
-    "data.pictures": 512, "data.stills": 512, "data.clips": 32, "data.variants": 1,
+    "data.pictures": 128, "data.stills": 64, "data.clips": 8, "data.variants": 1,
     "stages.autoencoder.batch": 8, "stages.contrast.batch": 32, "stages.image.batch": 8, "stages.video.batch": 1,
     "stages.probe.batch": 16, "stages.naming.batch": 16, "stages.decoder.batch": 2,
 }  # fmt: skip
