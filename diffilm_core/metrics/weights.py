@@ -62,8 +62,8 @@ WEIGHTS = {
             "no registry carries it: put a copy of openai/clip-vit-base-patch32 there",
         ),
         Weights(
-            "probe", "the probe of Diffilm's own world", ("probe.safetensors",), "14 MB", "Apache-2.0",
-            "`python scripts/train_model.py configs/shipped.toml -o .runs/shipped` trains it",
+            "probe", "the probe of Diffilm's own world", ("probe.safetensors",), "7 MB", "Apache-2.0",
+            "docs/ of Diffilm's repository has it; scripts/train_model.py trains another",
         ),
     )
 }  # fmt: skip

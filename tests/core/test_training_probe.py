@@ -5,16 +5,21 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from einops import rearrange
+from PIL import Image
 from safetensors.torch import save_file
 from torch import nn
 
 from diffilm_core.errors import DiffilmError
 from diffilm_core.metrics.probe import load_probe
 from diffilm_core.training.places import PLACES
+from diffilm_core.training.pool import to_unit
 from diffilm_core.training.probe import Probe, judge, probe_loss, seen
-from diffilm_core.training.scenes import heldout_duos, heldout_pairs
+from diffilm_core.training.scenes import heldout_duos, heldout_pairs, heldout_prompts
+from diffilm_core.training.sheet import LINE, PAD
 from diffilm_core.training.vocabulary import OBJECTS
 
 
@@ -107,3 +112,16 @@ def test_a_probe_of_before_its_parts_voted_is_no_probe(tmp_path: Path) -> None:
     save_file(older, tmp_path / "older.safetensors")
     with pytest.raises(DiffilmError, match=r"older\.safetensors was trained before .* train it again$"):
         load_probe(tmp_path / "older.safetensors")
+
+
+def test_the_probe_in_docs_names_what_the_sheet_of_the_shipped_model_shows() -> None:
+    docs = Path(__file__).parents[2] / "docs"
+    sheet = torch.from_numpy(np.array(Image.open(docs / "model-stills.jpg")))
+    cells = rearrange(sheet[PAD:, PAD:], "(r h) (c w) d -> (r c) d h w", r=8, c=10)[:, :, : -2 * LINE - PAD, :-PAD]
+    assert cells.shape == (80, 3, 128, 128)
+    _, objects, places = zip(*heldout_prompts(200)[:80], strict=True)
+    probe = load_probe(docs / "probe.safetensors")
+    found = judge(probe, to_unit(cells), torch.tensor(objects), torch.tensor(places))
+    assert found["place"] > 0.95 and found["object"] > 0.65 and found["object5"] > 0.9
+    others = judge(probe, to_unit(cells), torch.tensor(objects).roll(1), torch.tensor(places).roll(1))
+    assert others["object"] < 0.1 and others["place"] < 0.3
