@@ -64,7 +64,7 @@ def reconstruct(name: str, world: World, config: TrainConfig, folder: Path, loss
 
     Run(name, loss.trained(), stage, folder, world.device).train(step)
     vae.eval().requires_grad_(False)
-    log.info("%s PSNR %.2f dB", name, decibels(vae, world.frames(min(64, config.data.pictures // 8))))
+    log.info("%s PSNR %.2f dB", name, decibels(vae, world.frames(max(4, min(64, config.data.pictures // 8)))))
 
 
 def decoder(world: World, config: TrainConfig, folder: Path, vae: AutoencoderKL, weights: Path) -> AutoencoderKL:
