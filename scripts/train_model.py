@@ -142,10 +142,10 @@ def train(config: TrainConfig, out: Path, device: torch.device, only: list[str],
     stage(
         "video",
         lambda: stages.video(world, config, out, vae, text, unet, made["naming"], start),
-        lambda: UNet(config.unet.with_time()).to(device),
+        lambda: UNet(config.video_unet).to(device),
     )
     model = ModelConfig(
-        unet=config.unet.with_time(),
+        unet=config.video_unet,
         vae=vae.config,
         text=world.text_config,
         schedule=config.schedule,

@@ -95,6 +95,11 @@ class TrainConfig:
     defaults: Defaults
     stages: dict[str, StageConfig]
 
+    @property
+    def video_unet(self) -> UNetConfig:
+        """The image UNet's shape with layers over time, as stage `video` trains them."""
+        return self.unet.with_time(picture=True)
+
 
 KINDS = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
 
@@ -167,7 +172,7 @@ def read_shape(path: str | Path) -> ModelConfig:
         raise DiffilmError(f"{path} is no shape of a model: it has no section [{missing[0]}]; see configs/shipped.toml")
     unet: UNetConfig = _fill(UNetConfig, values["unet"], "[unet]")
     return ModelConfig(
-        unet=unet if unet.temporal != "none" else unet.with_time(),
+        unet=unet if unet.temporal != "none" else unet.with_time(picture=True),
         vae=_fill(AutoencoderConfig, values["vae"], "[vae]"),
         text=values["text"],
         schedule=values["schedule"],

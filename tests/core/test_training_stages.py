@@ -88,7 +88,7 @@ def test_stage_video_trains_temporal_layers_alone_and_reads_no_caption(tmp_path,
     text = PlainText()
     trained = stages.video(SilentWorld(), SMALL, tmp_path, PlainVae(), text, still, Eyes())
     assert set(text.read) == {2, 3}, "the words that were seen, and the empty prompt at the rate of caption dropout"
-    fresh = UNet(SMALL.unet.with_time()).state_dict()
+    fresh = UNet(SMALL.video_unet).state_dict()
     after = trained.state_dict()
     for name, value in before.items():
         assert torch.equal(after[name], value), name
