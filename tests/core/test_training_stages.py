@@ -119,6 +119,17 @@ def test_stage_video_learns_around_the_middle_frame(tmp_path, monkeypatch):
         assert not torch.allclose(x[:, :, 1], (alpha * latents[:, :, 1]).to(x), atol=1e-2)
 
 
+def test_stage_video_begins_its_sight_of_the_picture_as_the_image_models_attention(tmp_path, monkeypatch):
+    monkeypatch.setattr(Run, "train", lambda self, loss: None)
+    still = UNet(SMALL.unet)
+    made = stages.video(SilentWorld(), SMALL, tmp_path, PlainVae(), PlainText(), still, Eyes()).state_dict()
+    queries = [name for name in made if name.endswith("temporal_picture.0.attn.to_q.weight")]
+    assert queries
+    for name in queries:
+        source = name.replace("temporal_picture.0.attn", "transformer_blocks.0.attn1")
+        assert torch.equal(made[name], still.state_dict()[source]), name
+
+
 def test_stage_decoder_leaves_latents_what_they_are(tmp_path, monkeypatch):
     """With torch.compile too, as on a GPU: a discriminator's gradients are not to be had within a compiled graph."""
     monkeypatch.setattr(stages, "compiled", lambda module, device: torch.compile(module, backend="aot_eager"))
