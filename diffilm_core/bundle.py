@@ -21,6 +21,8 @@ from torch import Tensor, nn
 from .checkpoints.files import file_digest, read_tensors, write_tensors
 from .errors import DiffilmError
 from .models import AutoencoderConfig, AutoencoderKL, UNet, UNetConfig, is_temporal
+from .models.motion_prior import MotionPrior, MotionPriorConfig
+from .sampling.mover import Mover
 from .sampling.over_time import OverTime
 from .sampling.schedules import NoiseSchedule
 from .text.clip import TextEncoder
@@ -30,7 +32,10 @@ SHIPPED = ASSETS / "diffilm"
 FINISHING = ("interpolate.safetensors", "upscale.safetensors")
 """Networks that finish a film; they may lie beside a model and are no part of it."""
 TOKENIZER = ASSETS / "tokenizer"
-PREFIXES = {"unet": "model.diffusion_model.", "vae": "first_stage_model.", "text": "cond_stage_model.transformer."}
+PREFIXES = {
+    "unet": "model.diffusion_model.", "vae": "first_stage_model.", "text": "cond_stage_model.transformer.",
+    "motion": "motion_prior.",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -62,7 +67,8 @@ class Defaults:
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """All that a model file says about itself. `schedule` are the arguments of `NoiseSchedule.create`."""
+    """All that a model file says about itself. `schedule` are the arguments of `NoiseSchedule.create`; `motion`: the
+    shape of its motion prior, where it has one."""
 
     unet: UNetConfig
     vae: AutoencoderConfig
@@ -72,6 +78,7 @@ class ModelConfig:
     defaults: Defaults
     tokenizer: str = ""
     about: dict[str, Any] | None = None
+    motion: MotionPriorConfig | None = None
 
     def to_json(self) -> str:
         return json.dumps(asdict(self), sort_keys=True)
@@ -79,7 +86,9 @@ class ModelConfig:
     @classmethod
     def from_json(cls, text: str) -> ModelConfig:
         values = json.loads(text)
+        motion = values.pop("motion", None)
         return cls(
+            motion=None if motion is None else MotionPriorConfig.from_dict(motion),
             unet=UNetConfig.from_dict(values.pop("unet")),
             vae=AutoencoderConfig.from_dict(values.pop("vae")),
             defaults=Defaults(**values.pop("defaults")),
@@ -118,7 +127,7 @@ class VideoModel:
 
 
 def part(tensors: Mapping[str, Tensor], name: str) -> dict[str, Tensor]:
-    """The tensors of `unet`, `vae` or `text`, without their prefix."""
+    """The tensors of `unet`, `vae`, `text` or `motion`, without their prefix."""
     prefix = PREFIXES[name]
     return {key[len(prefix) :]: tensor for key, tensor in tensors.items() if key.startswith(prefix)}
 
@@ -228,11 +237,17 @@ def load_model(
     _fill(vae, part(tensors, "vae"), "autoencoder", path)
     text = TextEncoder.from_parts(part(tensors, "text"), config.text, TOKENIZER, split="tokens")
     schedule, d = NoiseSchedule.create(**config.schedule), config.defaults
+    vae = vae.eval().requires_grad_(False).to(device, dtype)
     if d.over_time is not None:
-        unet.over_time = OverTime(schedule, config.prediction, d.over_time, d.cfg_over_time)
+        mover = None
+        if config.motion is not None:
+            prior = MotionPrior(config.motion)
+            _fill(prior, part(tensors, "motion"), "motion prior", path)
+            mover = Mover(prior.eval().requires_grad_(False).to(device), vae, schedule)
+        unet.over_time = OverTime(schedule, config.prediction, d.over_time, d.cfg_over_time, mover)
     return VideoModel(
         unet=unet.eval().requires_grad_(False).to(device, dtype),
-        vae=vae.eval().requires_grad_(False).to(device, dtype),
+        vae=vae,
         text=text.to(device),
         schedule=schedule,
         prediction=config.prediction,
@@ -248,18 +263,20 @@ def save_model(
     unet: Mapping[str, Tensor],
     vae: Mapping[str, Tensor],
     text: Mapping[str, Tensor],
+    motion: Mapping[str, Tensor] | None = None,
     *,
     dtype: torch.dtype = torch.float16,
 ) -> Path:
     """Write a model from the state dicts of its parts (text in transformers' names).
 
-    path: a name ending in .safetensors, or a folder, where the image UNet (image.safetensors) and the rest with the
-    configuration (video.safetensors) become a file each. The same tensors make the same bytes.
+    path: a name ending in .safetensors, or a folder, where the image UNet (image.safetensors), the motion prior, if
+    there is one (motion.safetensors), and the rest with the configuration (video.safetensors) become a file each. The
+    same tensors make the same bytes.
     """
     path = Path(path)
     tensors = {
         PREFIXES[name] + key: tensor.detach().to("cpu", dtype if tensor.is_floating_point() else tensor.dtype)
-        for name, state in (("unet", unet), ("vae", vae), ("text", _with_text_prefix(text)))
+        for name, state in (("unet", unet), ("vae", vae), ("text", _with_text_prefix(text)), ("motion", motion or {}))
         for key, tensor in state.items()
     }
     metadata = {"diffilm": config.to_json()}  # one entry: safetensors writes several in any order
@@ -269,7 +286,10 @@ def save_model(
     prefix = PREFIXES["unet"]
     image = {key: t for key, t in tensors.items() if key.startswith(prefix) and not is_temporal(key[len(prefix) :])}
     write_tensors(path / "image.safetensors", image, {"part": "image UNet of a Diffilm model"})
-    rest = {key: tensor for key, tensor in tensors.items() if key not in image}
+    moves = {key: tensor for key, tensor in tensors.items() if key.startswith(PREFIXES["motion"])}
+    if moves:
+        write_tensors(path / "motion.safetensors", moves, {"part": "motion prior of a Diffilm model"})
+    rest = {key: tensor for key, tensor in tensors.items() if key not in image and key not in moves}
     write_tensors(path / "video.safetensors", rest, metadata)
     return path
 

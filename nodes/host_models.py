@@ -16,7 +16,7 @@ from torch import Tensor
 
 from ..diffilm_core.models import UNet, UNetConfig
 from .host import check_cancel
-from .host_picture import TOLD, picture_first
+from .host_picture import TOLD, middle, picture_first
 
 
 def host_attention(q: Tensor, k: Tensor, v: Tensor, heads: int) -> Tensor:
@@ -73,11 +73,24 @@ class HostForward:
         frames = num_video_frames if x.shape[0] % num_video_frames == 0 else x.shape[0]
         clip = rearrange(x, "(b t) c h w -> b c t h w", t=frames)
         conditions = self.conditions(kwargs, frames)
-        if "picture" in told:
-            picture = told["picture"][:, :, None].to(x).expand(len(clip), -1, -1, -1, -1)
-            conditions |= {"picture": picture, "still": told["still"]}
+        conditions |= self.told(told, clip, (transformer_options or {}).get("context_window"))
         out = super().forward(clip, timesteps[::frames], per_clip(context, frames), **conditions)
         return rearrange(out, "b c t h w -> (b t) c h w")
+
+    def told(self, what: dict[str, Any], clip: Tensor, window: Any) -> dict[str, Any]:
+        """The conditions of `OverTime.told` for these rows `(b, c, t, h, w)`: of the moved clip what the host's context
+        window holds, or its middle frame, where it has another number of them."""
+        found = dict(what)
+        found.pop("alone", None)
+        moved = found.get("moved")
+        if moved is not None and moved.shape[2] != clip.shape[2]:
+            index = list(getattr(window, "index_list", ()))
+            if len(index) == clip.shape[2]:
+                found["moved"] = moved[:, :, index]
+            else:
+                found = {"picture": moved[:, :, middle(moved.shape[2])], "still": True}
+        rows = {key: value for key, value in found.items() if isinstance(value, Tensor)}
+        return found | {key: value.to(clip).expand(len(clip), -1, -1, -1, -1) for key, value in rows.items()}
 
     def conditions(self, kwargs: dict[str, Any], frames: int) -> dict[str, Any]:
         """The network's keywords from the host's: one value a clip of all that is named `diffilm_...`."""

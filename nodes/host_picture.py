@@ -9,10 +9,11 @@ from typing import Any
 from torch import Tensor
 
 from ..diffilm_core.sampling.over_time import middle
+from ..diffilm_core.sampling.run import DEFAULT_FPS
 
 TOLD = "diffilm_over_time"
 """What a call of the network is told beside its conditioning, in `transformer_options`: `alone`, that each row is a
-picture of its own, or `picture`, the middle frame of the clip `(1, c, h, w)`, and `still`."""
+picture of its own, or what `OverTime.told` says of the clip."""
 
 
 def picture_first(
@@ -36,10 +37,10 @@ def picture_first(
     alone = told({"alone": True}, wrappers={})  # caches of the host's keep what they saw for one size
     picture = execute(guider, sigmas, alone, None, noise[at], of_middle(latents), of_middle(mask), True)
     still = latents is None or not bool(latents.any())
+    around = guider.inner_model.diffusion_model.over_time
+    clip = around.told(picture[:, :, None], frames, _rate(guider), int(extra.get("seed") or 0), still)
     with _guided_around(guider):
-        return execute(
-            guider, sigmas, told({"picture": picture, "still": still}), callback, noise, latents, mask, *rest
-        )
+        return execute(guider, sigmas, told(clip), callback, noise, latents, mask, *rest)
 
 
 @contextmanager
@@ -51,6 +52,14 @@ def _guided_around(guider: Any) -> Iterator[None]:
         yield
     finally:
         guider.cfg = cfg
+
+
+def _rate(guider: Any) -> float:
+    """Frames a second, as the conditioning has them."""
+    for cond in (each for conds in guider.conds.values() for each in conds or ()):
+        if (rate := cond.get("model_conds", {}).get("diffilm_fps")) is not None:
+            return float(rate.cond.flatten()[0])
+    return DEFAULT_FPS
 
 
 def _one_text(cond: Any) -> bool:

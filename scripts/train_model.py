@@ -9,8 +9,8 @@ it takes about half an hour; on two cores use fewer pictures and smaller batches
 
     python scripts/train_model.py configs/shipped.toml -o .runs/cpu --set data.stills=20000 --set stages.image.batch=64
 
-With --start a finished model's autoencoder, text encoder and image UNet are taken as they are, and its temporal layers
-are trained on, after stage `naming`; with --more, its image UNet and text encoder too, before them.
+With --start a finished model's autoencoder, text encoder, image UNet and motion prior are taken as they are, and its
+temporal layers are trained on, after stage `naming`; with --more, its image UNet and text encoder too, before them.
 """
 
 from __future__ import annotations
@@ -27,9 +27,10 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from diffilm_core.bundle import ModelConfig, as_device, part, read_model, save_model, tokenizer_digest
+from diffilm_core.bundle import PREFIXES, ModelConfig, as_device, part, read_model, save_model, tokenizer_digest
 from diffilm_core.errors import DiffilmError
 from diffilm_core.models import AutoencoderKL, UNet, is_temporal
+from diffilm_core.models.motion_prior import MotionPrior, MotionPriorConfig
 from diffilm_core.training import stages
 from diffilm_core.training.config import TrainConfig, read_config
 from diffilm_core.training.contrast import text_model
@@ -77,7 +78,9 @@ def unpack(model: Path, out: Path, more: bool) -> None:
     """Lay the parts of a finished model into `out` as the stages before `video` would have left them; more: before
     `image`, which goes on from image-start."""
     tensors, config, _ = read_model(model)
-    parts = {name: {k: t.float() for k, t in part(tensors, name).items()} for name in ("unet", "vae", "text")}
+    parts = {name: {k: t.float() for k, t in part(tensors, name).items()} for name in PREFIXES}
+    if parts["motion"]:
+        save_file(parts["motion"], out / "motion.safetensors")
     text = {key.removeprefix("text_model."): tensor for key, tensor in parts["text"].items()}
     image = {f"unet.{key}": t for key, t in parts["unet"].items() if not is_temporal(key)}
     save_file(parts["vae"], out / "autoencoder.safetensors")
@@ -117,6 +120,9 @@ def train(config: TrainConfig, out: Path, device: torch.device, only: list[str],
         stage("contrast", lambda: stages.contrast(world, config, out), lambda: text_model(world.text_config).to(device))
     if wanted("probe"):
         stage("probe", lambda: stages.probe(world, config, out), lambda: Probe(*world.classes).to(device))
+    if wanted("motion"):
+        shape = MotionPriorConfig(frames=config.data.frames)
+        stage("motion", lambda: stages.motion(world, config, out), lambda: MotionPrior(shape).to(device))
     if wanted("naming") or wanted("video"):
         named = lambda: stages.probe(world, config, out, "naming")  # noqa: E731
         stage("naming", named, lambda: Probe(*world.classes).to(device))
@@ -144,6 +150,7 @@ def train(config: TrainConfig, out: Path, device: torch.device, only: list[str],
         lambda: stages.video(world, config, out, vae, text, unet, made["naming"], start),
         lambda: UNet(config.video_unet).to(device),
     )
+    moves = made["motion"].state_dict() if "motion" in made else None
     model = ModelConfig(
         unet=config.video_unet,
         vae=vae.config,
@@ -153,8 +160,9 @@ def train(config: TrainConfig, out: Path, device: torch.device, only: list[str],
         defaults=config.defaults,
         tokenizer=tokenizer_digest(),
         about={**ABOUT, "stages": {name: each.__dict__ for name, each in config.stages.items()}},
+        motion=made["motion"].config if "motion" in made else None,
     )
-    states = made["video"].state_dict(), vae.state_dict(), text.state_dict()
+    states = made["video"].state_dict(), vae.state_dict(), text.state_dict(), moves
     return save_model(out / "diffilm", model, *states)
 
 

@@ -16,7 +16,10 @@ from .over_time import OverTime, middle
 from .samplers import Callback, SamplerState, sampler_for
 from .schedules import NoiseSchedule
 from .spacing import FROM_NOISE, sigmas_for
-from .windows import ContextWindows
+from .windows import ContextWindows, window_ranges
+
+DEFAULT_FPS = 8.0
+"""Where the network is told none, as the pseudo-3D layers have it."""
 
 
 def _device_of(network: Any) -> torch.device:
@@ -31,6 +34,18 @@ def picture_first(unet: Any, cond: dict[str, Any], frames: int) -> OverTime | No
     around = getattr(unet, "over_time", None)
     wanted = frames > 1 and cond.get("enable_time", True) and len(cond["context"]) == 1
     return around if isinstance(around, OverTime) and wanted else None
+
+
+def _of_windows(guided: Guidance, windows: ContextWindows, moved: Tensor) -> Callable[[int, int], None]:
+    """What tells the network of the part of the moved clip that each window holds."""
+    also, ranges = windows.before_window, window_ranges(moved.shape[2], windows.length, windows.overlap)
+
+    def before(index: int, count: int) -> None:
+        guided.tell(moved=moved[:, :, ranges[index].start : ranges[index].stop])
+        if also is not None:
+            also(index, count)
+
+    return before
 
 
 def sample_clip(
@@ -66,7 +81,8 @@ def sample_clip(
     - `latents` (c, t, h, w) with `denoise` below 1 is video-to-video.
     - A clip of more than `window` frames is sampled in overlapping context windows from FreeNoise;
       `before_window(index, count)` is called before each.
-    - A network with `OverTime` makes the middle frame first, a picture of that `cfg`, unless there is a text a frame.
+    - A network with `OverTime` makes the middle frame first, a picture of that `cfg`, unless there is a text a frame;
+      where it has a motion prior, that picture is moved first (`Mover`).
     - `callback(step, steps, x, denoised)` is called after each step (0 the first) with x (1, c, t, h, w) in the
       VE form. `resume=SamplerState(step + 1, x, denoised)` goes on from there to the same numbers. Both
       callbacks may raise `Cancelled`.
@@ -99,7 +115,11 @@ def sample_clip(
     if around is not None:
         alone = Guidance(denoiser, cond, uncond, cfg, guidance, rescale=rescale)
         picture = run(alone, x[:, :, middle(shape[1])].to(device), sigmas, seed=seed)
-        guided.tell(picture=picture / float(sigmas[-1] ** 2 + 1) ** 0.5, still=start is None)
+        fps = float(torch.as_tensor(cond.get("fps", DEFAULT_FPS)).flatten()[0])
+        told = around.told(picture / float(sigmas[-1] ** 2 + 1) ** 0.5, shape[1], fps, seed, start is None)
+        guided.tell(**told)
+        if windows is not None and "moved" in told:
+            windows.before_window = _of_windows(guided, windows, told["moved"])
     model = windows if windows is not None else guided
     result = run(model, x.to(device), sigmas, callback=callback, resume=resume, seed=seed)
     return (result[0].float() / float(sigmas[-1] ** 2 + 1) ** 0.5).cpu()

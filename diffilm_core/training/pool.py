@@ -11,6 +11,7 @@ from multiprocessing import get_context
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor
 
@@ -21,6 +22,7 @@ from .captions import captions
 from .config import DataConfig
 from .contrast import text_fields
 from .emoji import SpriteBank
+from .flow import measured
 from .loop import fast_in_bf16
 from .places import PLACES
 from .render import SceneRenderer
@@ -142,6 +144,21 @@ def _encode(vae: AutoencoderKL, pixels: Tensor) -> Tensor:
     with torch.no_grad(), torch.autocast(pixels.device.type, torch.bfloat16, enabled=fast_in_bf16(pixels.device)):
         encode: Callable[[Tensor], Tensor] = lambda piece: vae.encode(to_unit(piece)).bfloat16()  # noqa: E731
         return torch.cat([encode(piece) for piece in pixels.split(64)])
+
+
+def moving_pictures(world: World, count: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Of clips and, after them, their mirror images: the middle frames at half size, uint8 `(2 n, 3, h / 2, w / 2)`;
+    where everything goes, `flow.measured`, `(2 n, t, 2, h / 8, w / 8)`; frame rates `(2 n,)`. No captions are made."""
+    log.info("rendering %d clips and following what moves in them", count)
+    pictures, ways, rates = [], [], []
+    for clip, fps in world.clips(count, world.data.frames, world.data.seed + 30_000_000):
+        half = F.avg_pool2d(clip[:, :, world.data.frames // 2].float(), 2)
+        pictures.append(half.round().to(torch.uint8))
+        ways.append(measured(clip).to(world.device))
+        rates.append(fps)
+    seen, flow, fps = torch.cat(pictures), torch.cat(ways), torch.cat(rates)
+    turned = flow.flip(-1) * flow.new_tensor([-1.0, 1.0]).view(2, 1, 1)
+    return torch.cat([seen, seen.flip(-1)]), torch.cat([flow, turned]), torch.cat([fps, fps])
 
 
 def latent_stills(world: World, vae: AutoencoderKL, count: int) -> tuple[Tensor, Tensor]:

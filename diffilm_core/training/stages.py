@@ -1,5 +1,5 @@
-"""The stages of Diffilm's recipe: autoencoder, decoder, contrast (text), image, naming, video, and the probe that
-judges it.
+"""The stages of Diffilm's recipe: autoencoder, decoder, contrast (text), image, naming, video, motion, and the probe
+that judges it.
 
 Each takes a `World` (data and device) and what earlier stages made, and returns trained modules. Stage `video` trains
 the temporal layers alone, on clips without captions; their words are what the network of stage `naming` sees in them.
@@ -18,6 +18,7 @@ from einops import rearrange
 from torch import Tensor, nn
 
 from ..models import AutoencoderKL, UNet, is_temporal
+from ..models.motion_prior import MotionPrior, MotionPriorConfig
 from ..models.temporal.pseudo3d import begin_at_image
 from ..sampling.over_time import OverTime, middle
 from ..sampling.schedules import NoiseSchedule
@@ -27,7 +28,7 @@ from .config import TrainConfig
 from .contrast import Contrast, text_model
 from .loop import Run
 from .objective import Objective
-from .pool import World, latent_clips, latent_stills
+from .pool import World, latent_clips, latent_stills, moving_pictures, to_unit
 from .probe import Probe, probe_loss, seen
 
 log = logging.getLogger(__name__)
@@ -36,6 +37,8 @@ ADVERSARIAL = 0.5
 """The discriminator's weight in stage `decoder` (`Adversary`)."""
 JITTER = 0.15
 """Noise of the latents there (`Reconstruct`)."""
+FITTED = 3000
+"""Clips from which stage `motion` takes the basis of its ways."""
 
 
 def compiled(module: nn.Module, device: torch.device) -> nn.Module:
@@ -174,6 +177,26 @@ def video(
     if changed:
         raise RuntimeError(f"stage video changed the spatial parameter {changed[0]}")
     return unet.eval()
+
+
+def motion(world: World, config: TrainConfig, folder: Path) -> MotionPrior:
+    """Train the motion prior: where things go in a clip, from its middle frame, on clips without any text."""
+    stage = config.stages["motion"]
+    prior = MotionPrior(MotionPriorConfig(frames=config.data.frames)).to(world.device)
+    pictures, ways, fps = moving_pictures(world, config.data.clips)
+    rows = torch.randperm(len(ways), device=world.device)[:FITTED]
+    prior.fit(ways[rows])
+    pool = torch.cat([prior.coefficients(some) for some in ways.split(256)])
+    log.info("motion prior: %.2f M parameters", sum(p.numel() for p in prior.parameters()) / 1e6)
+    objective = Objective(NoiseSchedule.create(**config.schedule))
+
+    def step(index: int) -> Tensor:
+        rows = torch.randint(len(pool), (stage.batch,), device=world.device)
+        noise, t = objective.draw(pool[rows].shape, device=world.device)
+        return objective.loss(lambda x, t: prior(x, t, to_unit(pictures[rows]), fps[rows]), pool[rows], noise, t)
+
+    Run("motion", {"prior": prior}, stage, folder, world.device).train(step)
+    return prior.eval()
 
 
 def probe(world: World, config: TrainConfig, folder: Path, name: str = "probe") -> Probe:

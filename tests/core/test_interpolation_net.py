@@ -16,7 +16,7 @@ from diffilm_core.errors import DiffilmError
 from diffilm_core.models.interpolation import load_interpolator
 from diffilm_core.models.interpolation.files import save_interpolation
 from diffilm_core.models.interpolation.net import InterpolationConfig, InterpolationNet, levels_for
-from diffilm_core.models.interpolation.warp import correlation, warp, warp_corners
+from diffilm_core.models.warp import correlation, warp, warp_corners
 
 SMALL = InterpolationConfig(half=8, quarter=16, width=16, hidden=8, synthesis=8, match=16, radius=2)
 
@@ -95,7 +95,7 @@ def test_correlation_is_the_mean_product_and_has_its_gradient() -> None:
     shifted = torch.zeros_like(b)
     shifted[..., 1:, :-1] = b[..., :-1, 1:]  # one up, one right: y = 0, x = 2
     assert torch.allclose(found[:, 2], (a * shifted).mean(1), atol=1e-6)
-    from diffilm_core.models.interpolation.warp import _Correlation
+    from diffilm_core.models.warp import _Correlation
 
     doubles = [x.double().requires_grad_() for x in (a, torch.nn.functional.pad(b, (1,) * 4))]
     assert torch.autograd.gradcheck(lambda x, y: _Correlation.apply(x, y, 1), doubles)

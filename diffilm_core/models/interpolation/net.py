@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .warp import correlation, warp
+from ..warp import correlation, warp
 
 MAX_LEVELS = 6
 

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .warp import warp_corners as warp
+from ..warp import warp_corners as warp
 
 
 def resized(x: Tensor, factor: float) -> Tensor:

@@ -13,8 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ..warp import warp_corners as warp
 from .rife3 import conv_prelu, resized
-from .warp import warp_corners as warp
 
 
 @dataclass(frozen=True)

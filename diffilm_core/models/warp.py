@@ -1,4 +1,4 @@
-"""Backward warping and local correlation, the two operations that every interpolation network shares."""
+"""Backward warping and local correlation: how networks that know a movement use it."""
 
 from __future__ import annotations
 
