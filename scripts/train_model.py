@@ -121,7 +121,7 @@ def train(config: TrainConfig, out: Path, device: torch.device, only: list[str],
     if wanted("probe"):
         stage("probe", lambda: stages.probe(world, config, out), lambda: Probe(*world.classes).to(device))
     if wanted("motion"):
-        shape = MotionPriorConfig(frames=config.data.frames)
+        shape = MotionPriorConfig.of_clips(config.data.frames)
         stage("motion", lambda: stages.motion(world, config, out), lambda: MotionPrior(shape).to(device))
     if wanted("naming") or wanted("video"):
         named = lambda: stages.probe(world, config, out, "naming")  # noqa: E731

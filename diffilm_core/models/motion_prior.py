@@ -29,7 +29,8 @@ FARTHEST = 5.0
 
 @dataclass(frozen=True)
 class MotionPriorConfig:
-    """`coefficients`: numbers that say a cell's way through a clip of `frames`. The others: see `UNetConfig`."""
+    """`coefficients`: numbers that say a cell's way through a clip of `frames`, at most two for each frame but the
+    middle one. The others: see `UNetConfig`. Raises DiffilmError for more."""
 
     frames: int = 16
     coefficients: int = 16
@@ -37,6 +38,15 @@ class MotionPriorConfig:
     channel_mult: tuple[int, ...] = (1, 2, 2)
     transformer_depth: tuple[int, ...] = (0, 1, 0)
     head_dim: int = 24
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.coefficients <= (most := 2 * (self.frames - 1)):
+            raise DiffilmError(f"coefficients {self.coefficients}: a way through {self.frames} frames has 1 to {most}")
+
+    @classmethod
+    def of_clips(cls, frames: int) -> MotionPriorConfig:
+        """The usual one for clips of this length."""
+        return cls(frames=frames, coefficients=min(cls.coefficients, 2 * (frames - 1)))
 
     @property
     def unet(self) -> UNetConfig:
@@ -83,12 +93,12 @@ class MotionPrior(nn.Module):
         first = vectors.flip(1)[:, : self.config.coefficients]
         raw = ways @ first
         size = raw.square().mean(0).sqrt()
-        if not bool((size > 0).all()):
+        if not float(size.max()) > 0:
             raise DiffilmError("nothing moves in these clips: there is no movement to learn from; give clips that move")
-        scale = size / 2
+        scale = size.clamp(min=1e-4 * float(size.max())) / 2  # what never happens stays small
         self.basis.copy_(first.T.reshape_as(self.basis))
         self.scale.copy_(scale)
-        self.norm.copy_((raw / scale).asinh().square().mean(0).sqrt())
+        self.norm.copy_((raw / scale).asinh().square().mean(0).sqrt().clamp(min=1e-4))
 
     def coefficients(self, flow: Tensor) -> Tensor:
         raw = torch.einsum("btdhw,ktd->bkhw", flow, self.basis)

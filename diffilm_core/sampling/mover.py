@@ -71,8 +71,8 @@ def at_frames(ways: Tensor, frames: int) -> Tensor:
     """Ways `(b, t, 2, h, w)` at as many frames, over the same time, from the middle frame of either, where they are
     0; between frames they go straight, past the ends they go on as they did."""
     own = ways.shape[1]
-    where = (torch.arange(frames, device=ways.device) - frames // 2) * (own / frames) + own // 2
+    where = (torch.arange(frames, dtype=torch.float64) - frames // 2) * (own / frames) + own // 2
     before = where.floor().clamp(0, own - 2).long()
     part = (where - before).to(ways).view(1, -1, 1, 1, 1)
-    ways = ways - ways[:, own // 2, None]
+    ways, before = ways - ways[:, own // 2, None], before.to(ways.device)
     return ways[:, before] * (1 - part) + ways[:, before + 1] * part

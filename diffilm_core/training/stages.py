@@ -182,7 +182,7 @@ def video(
 def motion(world: World, config: TrainConfig, folder: Path) -> MotionPrior:
     """Train the motion prior: where things go in a clip, from its middle frame, on clips without any text."""
     stage = config.stages["motion"]
-    prior = MotionPrior(MotionPriorConfig(frames=config.data.frames)).to(world.device)
+    prior = MotionPrior(MotionPriorConfig.of_clips(config.data.frames)).to(world.device)
     pictures, ways, fps = moving_pictures(world, config.data.clips)
     rows = torch.randperm(len(ways), device=world.device)[:FITTED]
     prior.fit(ways[rows])

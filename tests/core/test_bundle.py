@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from safetensors.torch import save_file
 
 from diffilm_core.bundle import ASSETS, load_model, part, read_model, save_model
 from diffilm_core.errors import DiffilmError
+from diffilm_core.models.motion_prior import MotionPrior, MotionPriorConfig
 from tests.models import tiny_model
 
 
@@ -42,6 +45,24 @@ def test_a_folder_of_two_files_is_the_same_model(path, tmp_path):
     (tmp_path / "model" / "image.safetensors").unlink()
     assert "UNet does not fit" in one_line(tmp_path / "model")
     assert len(whole) == 64
+
+
+def test_a_motion_prior_is_a_file_of_its_own(path, tmp_path):
+    tensors, config, _ = read_model(path)
+    shape = MotionPriorConfig(frames=4, coefficients=4, model_channels=16, head_dim=16)
+    prior = MotionPrior(shape)
+    config = replace(config, motion=shape, defaults=replace(config.defaults, over_time=3.0))
+    states = (part(tensors, name) for name in ("unet", "vae", "text"))
+    folder = save_model(tmp_path / "model", config, *states, prior.state_dict(), dtype=torch.float32)
+    assert {file.stem for file in folder.iterdir()} == {"image", "motion", "video"}
+    model = load_model(folder, device="cpu")
+    assert model.config == config
+    found = model.unet.over_time.mover.prior.state_dict()
+    assert found.keys() == prior.state_dict().keys()
+    assert all(torch.equal(found[name], tensor) for name, tensor in prior.state_dict().items())
+    assert model.unet.over_time.mover.vae is model.vae
+    (folder / "motion.safetensors").unlink()
+    assert "motion prior does not fit" in one_line(folder)
 
 
 def test_the_model_that_ships_loads_and_is_small_enough():

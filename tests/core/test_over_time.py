@@ -145,6 +145,61 @@ def test_no_picture_comes_before_pictures(unet: UNet, calls: list[int]) -> None:
     assert calls == [FRAMES] * 8
 
 
+class Shift:
+    """A mover that adds 1 a frame."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[int, float, int]] = []
+
+    def __call__(self, picture: torch.Tensor, frames: int, fps: float, seed: int) -> torch.Tensor:
+        self.asked.append((frames, fps, seed))
+        return picture + (torch.arange(frames) - frames // 2).view(1, 1, -1, 1, 1)
+
+
+@pytest.mark.parametrize("prediction", ["eps", "v"])
+def test_with_a_moved_clip_every_frame_is_its_own_above_the_level(unet: UNet, prediction: str) -> None:
+    unet.over_time = OverTime(SCHEDULE, prediction, 1.0)
+    moved = clip(0.5)
+    found = denoise(unet, prediction, clip(2.0), 2.0, WORDS, moved=moved)
+    torch.testing.assert_close(found, moved, rtol=1e-4, atol=1e-4)
+
+
+def test_below_the_level_the_moved_clips_middle_frame_is_the_picture(unet: UNet) -> None:
+    x, moved = clip(0.9), clip(0.5)
+    unet.over_time = OverTime(SCHEDULE, "v", 1.0)
+    wanted = denoise(unet, "v", x, 0.9, WORDS, picture=moved[:, :, FRAMES // 2 : FRAMES // 2 + 1])
+    torch.testing.assert_close(denoise(unet, "v", x, 0.9, WORDS, moved=moved), wanted)
+
+
+@pytest.mark.parametrize("window", [None, 8])
+def test_a_mover_moves_the_picture_of_the_whole_clip(unet: UNet, window: int | None) -> None:
+    """With windows, too, of which each has its own part of it; the level lies below all noise levels here."""
+    frames = FRAMES if window is None else 20
+    mover = Shift()
+    seen: list[tuple[int, int]] = []
+    before = None if window is None else lambda index, count: seen.append((index, count))
+    unet.over_time = OverTime(SCHEDULE, "v", 1e-3, mover=mover)
+    told = ({"context": WORDS[:1], "fps": torch.tensor([6.0])},)
+    found = sample_clip(
+        unet, SCHEDULE, "v", *told, shape=(4, frames, SIZE, SIZE), seed=3, steps=4, cfg=1.0, window=window, overlap=4,
+        before_window=before,
+    )  # fmt: skip
+    assert mover.asked == [(frames, 6.0, 3)]
+    steps = found - found[:, frames // 2, None]
+    wanted = (torch.arange(frames) - frames // 2.0).view(1, -1, 1, 1).expand_as(steps)
+    torch.testing.assert_close(steps, wanted, rtol=1e-3, atol=0.05)
+    assert seen == ([] if window is None else [(i, 4) for i in range(4)] * 4)
+
+
+def test_nothing_is_moved_in_a_clip_made_from_another_nor_in_training(unet: UNet) -> None:
+    mover = Shift()
+    around = unet.over_time = OverTime(SCHEDULE, "v", 1.0, mover=mover)
+    sample(unet, FRAMES, latents=torch.zeros(4, FRAMES, SIZE, SIZE), denoise=0.5)
+    unet.over_time = around.everywhere()
+    sample(unet, FRAMES)
+    assert not mover.asked
+
+
 def test_a_clip_made_from_another_keeps_its_frames_apart(unet: UNet) -> None:
     """Above the level, too: what moves there is not taken away."""
     other = torch.zeros(4, FRAMES, SIZE, SIZE)

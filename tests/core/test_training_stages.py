@@ -1,5 +1,6 @@
 """Proves that stage `video` leaves every spatial parameter as it was, to the bit, and never asks for a caption (its
-words are what a probe sees in the clips), and that stage `decoder` leaves the encoder."""
+words are what a probe sees in the clips), that stage `motion` learns movement as it is, and that stage `decoder` leaves
+the encoder."""
 
 from __future__ import annotations
 
@@ -12,6 +13,7 @@ from torch import nn
 
 from diffilm_core.errors import DiffilmError
 from diffilm_core.models import AutoencoderKL, UNet, is_temporal
+from diffilm_core.models.motion_prior import MotionPrior
 from diffilm_core.training import pool, stages
 from diffilm_core.training.config import StageConfig, read_config
 from diffilm_core.training.loop import Run
@@ -128,6 +130,44 @@ def test_stage_video_begins_its_sight_of_the_picture_as_the_image_models_attenti
     for name in queries:
         source = name.replace("temporal_picture.0.attn", "transformer_blocks.0.attn1")
         assert torch.equal(made[name], still.state_dict()[source]), name
+
+
+class PanningWorld(SilentWorld):
+    """Clips in which all goes to the right, by a fifth of the frame rate in pixels a frame."""
+
+    def clips(self, count, frames, seed):
+        generator = torch.Generator().manual_seed(seed)
+        rates = torch.tensor([5.0, 10.0]).repeat(count // 2)
+        coarse = torch.randn(count, 3, 8, 16, generator=generator)
+        wide = torch.nn.functional.interpolate(coarse, (64, 128), mode="bicubic") * 50 + 128
+        rows = []
+        for one, rate in zip(wide.clamp(0, 255).to(torch.uint8), rates.tolist(), strict=True):
+            steps = [32 - round(rate / 5) * (at - frames // 2) for at in range(frames)]
+            rows.append(torch.stack([one[:, :, x : x + 64] for x in steps], 1))
+        yield torch.stack(rows), rates
+
+
+def test_stage_motion_learns_where_things_go_and_their_mirror_images(tmp_path, monkeypatch):
+    monkeypatch.setattr(pool, "captions", None)
+    seen = []
+    loss = Objective.loss
+
+    def watched(self, network, latents, noise, t):
+        seen.append(latents)
+        return loss(self, network, latents, noise, t)
+
+    monkeypatch.setattr(Objective, "loss", watched)
+    torch.manual_seed(0)
+    config = replace(SMALL, stages={"motion": StageConfig(steps=3, batch=64, lr=1e-2, warmup=1)})
+    prior = stages.motion(PanningWorld(), config, tmp_path)
+    assert prior.config.frames == 4
+    flow = prior.flow(seen[0])[:, :, :, 2:-2, 2:-2].mean((3, 4))  # (n, t, 2)
+    speeds = (flow[:, 3, 0] - flow[:, 0, 0]) / 3
+    for speed in (-2, -1, 1, 2):  # a picture that goes right is looked up further left, its mirror image not
+        assert ((speeds - speed).abs() < 0.3).any(), speed
+    assert flow[:, :, 1].abs().mean() < 0.2
+    fresh = MotionPrior(prior.config).unet.state_dict()
+    assert any(not torch.equal(value, fresh[name]) for name, value in prior.unet.state_dict().items())
 
 
 def test_stage_decoder_leaves_latents_what_they_are(tmp_path, monkeypatch):
