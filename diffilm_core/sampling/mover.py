@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 import torch.nn.functional as F
 from einops import rearrange
@@ -14,11 +16,13 @@ from .denoiser import Denoiser
 from .noise import MAX_SEED, cpu_generator
 from .samplers import sampler_for
 from .schedules import NoiseSchedule
-from .spacing import sigmas_for
 
+LEVELS = 500.0, 0.03
+"""The first and the last noise level at which movement is drawn. Fields as smooth as these are told from noise far
+above 10, where pictures begin, so the levels are even in their logarithm; stage `motion` learns them so too."""
 STEPS = 20
 APART = 2
-"""Added to a clip's seed, so that its movement is drawn from other noise than its picture and its steps."""
+"""Added to a clip's seed, so that its movement is drawn from other noise than its picture and that one's steps."""
 
 
 class Mover:
@@ -53,7 +57,8 @@ class Mover:
         h, w = (max(1, side // CELL) for side in pixels.shape[-2:])
         own = self.prior.config.frames
         rate = torch.tensor([fps * own / frames], device=pixels.device)
-        sigmas = sigmas_for(self.schedule, STEPS, "sgm_uniform")
+        first, last = map(math.log, LEVELS)
+        sigmas = torch.cat([torch.linspace(first, last, STEPS).exp(), torch.zeros(1)])
         seed = (seed + APART) & MAX_SEED
         noise = torch.randn((1, self.prior.config.coefficients, h, w), generator=cpu_generator(seed))
         x = (noise * (1 + sigmas[0] ** 2).sqrt()).to(pixels)
@@ -61,7 +66,7 @@ class Mover:
         def network(x: Tensor, timesteps: Tensor, _: Tensor | None) -> Tensor:
             return self.prior(x, timesteps, pixels, rate)
 
-        drawn = sampler_for("euler_ancestral")(Denoiser(network, self.schedule, "v"), x, sigmas, seed=seed)
+        drawn = sampler_for("dpmpp_2m")(Denoiser(network, self.schedule, "v"), x, sigmas)
         ways = at_frames(self.prior.flow(drawn), frames)
         large = F.interpolate(ways[0], pixels.shape[-2:], mode="bicubic", align_corners=False)
         return large[None]

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from ..models import AutoencoderKL, UNet, is_temporal
 from ..models.motion_prior import MotionPrior, MotionPriorConfig
 from ..models.temporal.pseudo3d import begin_at_image
+from ..sampling.mover import LEVELS
 from ..sampling.over_time import OverTime, middle
 from ..sampling.schedules import NoiseSchedule
 from .adversarial import Adversary
@@ -192,7 +193,10 @@ def motion(world: World, config: TrainConfig, folder: Path) -> MotionPrior:
 
     def step(index: int) -> Tensor:
         rows = torch.randint(len(pool), (stage.batch,), device=world.device)
-        noise, t = objective.draw(pool[rows].shape, device=world.device)
+        noise = torch.randn_like(pool[rows])
+        first, last = map(math.log, LEVELS)
+        sigma = (last + (first - last) * torch.rand(stage.batch, device=world.device)).exp()
+        t = objective.schedule.nearest_timestep(sigma).long()
         return objective.loss(lambda x, t: prior(x, t, to_unit(pictures[rows]), fps[rows]), pool[rows], noise, t)
 
     Run("motion", {"prior": prior}, stage, folder, world.device).train(step)
