@@ -42,7 +42,8 @@ PREFIXES = {
 class Defaults:
     """The settings that a model was trained for, used where a user names none. `over_time`: the noise
     level below which layers over time work, a clip being its picture above it (`sampling.OverTime`); None: at every
-    one, without a picture. `cfg_over_time`: the guidance of the frames around the picture; None: the picture's."""
+    one, without a picture. `cfg_over_time`: the guidance of the frames around the picture; None: the picture's.
+    `moved`: the level below which they work on a clip that a motion prior has moved; None: `over_time`."""
 
     width: int = 128
     height: int = 128
@@ -55,11 +56,15 @@ class Defaults:
     negative: str = ""
     over_time: float | None = None
     cfg_over_time: float | None = None
+    moved: float | None = None
 
     def __post_init__(self) -> None:
         level = self.over_time
         if level is not None and not (isinstance(level, (int, float)) and level > 0):
             raise DiffilmError(f"over_time = {level!r}: expected a noise level above 0, as 3.0; or leave it out")
+        moved = self.moved
+        if moved is not None and (level is None or not (isinstance(moved, (int, float)) and moved > 0)):
+            raise DiffilmError(f"moved = {moved!r}: expected a noise level above 0, beside over_time; or leave it out")
         cfg = self.cfg_over_time
         if cfg is not None and (level is None or not isinstance(cfg, (int, float))):
             raise DiffilmError(f"cfg_over_time = {cfg!r}: expected a number, as 1.0, beside over_time; or leave it out")
@@ -243,7 +248,7 @@ def load_model(
         if config.motion is not None:
             prior = MotionPrior(config.motion)
             _fill(prior, part(tensors, "motion"), "motion prior", path)
-            mover = Mover(prior.eval().requires_grad_(False).to(device), vae, schedule)
+            mover = Mover(prior.eval().requires_grad_(False).to(device), vae, schedule, d.moved or d.over_time)
         unet.over_time = OverTime(schedule, config.prediction, d.over_time, d.cfg_over_time, mover)
     return VideoModel(
         unet=unet.eval().requires_grad_(False).to(device, dtype),

@@ -24,6 +24,7 @@ from ..diffilm_core.models.motion import (
     motion_strengths,
     with_motion,
 )
+from ..diffilm_core.sampling import OverTime
 from . import host
 from .host_models import CONDITION, HostUNet, model_classes
 
@@ -123,7 +124,8 @@ def apply_motion(
 
 
 def apply_own(model: Any, motion: OwnMotion) -> Any:
-    """One of Diffilm's own MODELs with these temporal layers in the place of its own, as patches of the host.
+    """One of Diffilm's own MODELs with these temporal layers in the place of its own, as patches of the host, and
+    without its motion prior, so that the movement is theirs.
 
     Raises DiffilmError for a MODEL of another kind.
     """
@@ -136,6 +138,8 @@ def apply_own(model: Any, motion: OwnMotion) -> Any:
     check_own(motion, {name: tuple(value.shape) for name, value in network.state_dict().items()})
     patched = model.clone()
     patched.add_patches({f"diffusion_model.{name}": ("set", (value,)) for name, value in motion.state_dict().items()})
+    if isinstance(network.over_time, OverTime):
+        patched.add_object_patch("diffusion_model.over_time", network.over_time.unmoved())
     return patched
 
 

@@ -31,10 +31,11 @@ class Mover:
 
     The prior draws the ways of a clip of its own length, at the rate at which that lasts as long as this one; a
     shorter or longer clip samples the same ways more rarely or often. Deterministic: the seed says what is drawn.
+    `below`: the noise level from which layers over time go on with the clip (`OverTime`).
     """
 
-    def __init__(self, prior: MotionPrior, vae: AutoencoderKL, schedule: NoiseSchedule) -> None:
-        self.prior, self.vae, self.schedule = prior, vae, schedule
+    def __init__(self, prior: MotionPrior, vae: AutoencoderKL, schedule: NoiseSchedule, below: float) -> None:
+        self.prior, self.vae, self.schedule, self.below = prior, vae, schedule, below
 
     @torch.no_grad()
     def __call__(self, picture: Tensor, frames: int, fps: float, seed: int) -> Tensor:

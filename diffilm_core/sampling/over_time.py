@@ -28,9 +28,10 @@ class OverTime:
     picture, where the condition `still` says so (the default): what moves there these layers cannot tell, and
     SDEdit (Meng et al. 2022) of a clip that stands still begins so. With a `mover` the condition `moved`, x0 of the
     whole clip `(b, c, t, h, w)`, says it instead: the picture moved as the motion prior has drawn it, whose middle
-    frame is then the one that is known. Without a picture the layers work as in any other model; one frame alone is
-    the image model's. `cfg`: the guidance of the frames around the picture, which says by itself what is to be seen;
-    None: that of the picture. docs/training-log.md, runs 16 to 20 and 23, says what this is worth.
+    frame is then the one that is known; that holds down to the mover's own, lower level `below`. Without a picture the
+    layers work as in any other model; one frame alone is the image model's. `cfg`: the guidance of the frames around
+    the picture, which says by itself what is to be seen; None: that of the picture. docs/training-log.md, runs 16 to
+    20 and 23, says what this is worth.
     """
 
     def __init__(
@@ -48,8 +49,12 @@ class OverTime:
         self.mover = mover
 
     def everywhere(self) -> OverTime:
-        """The same at every noise level, as layers over time are trained."""
-        return OverTime(self.schedule, self.prediction, math.inf, self.cfg)
+        """The same at every noise level, as layers over time are trained, and seen: nothing is moved."""
+        return OverTime(self.schedule, self.prediction, math.inf, self.cfg, self.mover)
+
+    def unmoved(self) -> OverTime:
+        """The same without a mover, for layers over time that learned a movement of their own."""
+        return OverTime(self.schedule, self.prediction, self.high, self.cfg)
 
     def told(self, picture: Tensor, frames: int, fps: float, seed: int, still: bool) -> dict[str, Any]:
         """The conditions of a clip of `frames` around this picture `(1, c, 1, h, w)`; `still`: it begins as noise."""
@@ -77,7 +82,8 @@ class OverTime:
         if picture is None or frames == 1:
             return network(x, timesteps, context, enable_time=frames > 1, **others)
         sigma = self.schedule.sigma(timesteps)
-        if conditions.get("still", True) and bool((sigma > self.high).all()):
+        high = self.high if moved is None or self.mover is None else self.mover.below
+        if conditions.get("still", True) and bool((sigma > high).all()):
             return self.known(x, (picture if moved is None else moved).to(x), sigma)
         at, alpha = middle(frames), 1 / (1 + sigma.view(-1, 1, 1, 1, 1) ** 2).sqrt()
         seen = x.clone()

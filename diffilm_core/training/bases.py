@@ -101,10 +101,14 @@ def own_model(model: str, device: torch.device) -> VideoModel:
 
 
 def save_own(model: VideoModel, path: Path, about: Mapping[str, Any]) -> Path:
-    """A Diffilm model as it is now, in float16; what it says of itself is joined by `about`, under its stage."""
+    """A Diffilm model as it is now, in float16; what it says of itself is joined by `about`, under its stage. After a
+    stage that trained layers over time the motion prior is left out, so that their own movement is seen."""
+    mover = model.unet.over_time.mover if isinstance(model.unet.over_time, OverTime) else None
+    prior = None if mover is None or about.get("stage") != "image" else mover.prior
     said = {**(model.config.about or {}), str(about.get("stage", "video")): dict(about)}
-    config = replace(model.config, vae=model.vae.config, about=said)
-    return save_model(path, config, model.unet.state_dict(), model.vae.state_dict(), model.text.model.state_dict())
+    config = replace(model.config, vae=model.vae.config, about=said, motion=None if prior is None else prior.config)
+    unet, vae, text = (module.state_dict() for module in (model.unet, model.vae, model.text.model))
+    return save_model(path, config, unet, vae, text, None if prior is None else prior.state_dict())
 
 
 def open_sd1(config: BaseConfig, objective: ObjectiveConfig, device: torch.device, stage: str) -> Base:

@@ -51,7 +51,7 @@ def test_a_motion_prior_is_a_file_of_its_own(path, tmp_path):
     tensors, config, _ = read_model(path)
     shape = MotionPriorConfig(frames=4, coefficients=4, model_channels=16, head_dim=16)
     prior = MotionPrior(shape)
-    config = replace(config, motion=shape, defaults=replace(config.defaults, over_time=3.0))
+    config = replace(config, motion=shape, defaults=replace(config.defaults, over_time=3.0, moved=0.2))
     states = (part(tensors, name) for name in ("unet", "vae", "text"))
     folder = save_model(tmp_path / "model", config, *states, prior.state_dict(), dtype=torch.float32)
     assert {file.stem for file in folder.iterdir()} == {"image", "motion", "video"}
@@ -60,7 +60,7 @@ def test_a_motion_prior_is_a_file_of_its_own(path, tmp_path):
     found = model.unet.over_time.mover.prior.state_dict()
     assert found.keys() == prior.state_dict().keys()
     assert all(torch.equal(found[name], tensor) for name, tensor in prior.state_dict().items())
-    assert model.unet.over_time.mover.vae is model.vae
+    assert model.unet.over_time.mover.vae is model.vae and model.unet.over_time.mover.below == 0.2
     (folder / "motion.safetensors").unlink()
     assert "motion prior does not fit" in one_line(folder)
 

@@ -130,7 +130,7 @@ def mover() -> Mover:
     torch.manual_seed(0)
     prior = MotionPrior(SMALL).eval().requires_grad_(False)
     prior.fit(ways(64) + 0.1 * torch.randn(64, 4, 2, 5, 6))
-    return Mover(prior, Pixels(), SCHEDULE)  # type: ignore[arg-type]
+    return Mover(prior, Pixels(), SCHEDULE, 0.1)  # type: ignore[arg-type]
 
 
 PICTURE = torch.from_numpy(blobs(40, 48)).permute(2, 0, 1)[None].float() / 127.5 - 1

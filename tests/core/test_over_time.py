@@ -148,7 +148,8 @@ def test_no_picture_comes_before_pictures(unet: UNet, calls: list[int]) -> None:
 class Shift:
     """A mover that adds 1 a frame."""
 
-    def __init__(self) -> None:
+    def __init__(self, below: float = 1e-3) -> None:
+        self.below = below
         self.asked: list[tuple[int, float, int]] = []
 
     def __call__(self, picture: torch.Tensor, frames: int, fps: float, seed: int) -> torch.Tensor:
@@ -164,6 +165,18 @@ def test_with_a_moved_clip_every_frame_is_its_own_above_the_level(unet: UNet, pr
     torch.testing.assert_close(found, moved, rtol=1e-4, atol=1e-4)
 
 
+def test_a_movers_level_is_its_own(unet: UNet) -> None:
+    """And the picture's that of the layers: what trained them anew takes the mover away."""
+    moved, sigma = clip(0.5), 2.0
+    around = unet.over_time = OverTime(SCHEDULE, "v", 10.0, cfg=1.5, mover=Shift(0.5))
+    torch.testing.assert_close(denoise(unet, "v", clip(sigma), sigma, WORDS, moved=moved), moved, rtol=1e-4, atol=1e-4)
+    around.mover.below = 3.0
+    assert not torch.allclose(denoise(unet, "v", clip(sigma), sigma, WORDS, moved=moved), moved, atol=1e-2)
+    alone = around.unmoved()
+    assert (alone.mover, alone.high, alone.cfg) == (None, 10.0, 1.5)
+    assert set(alone.told(PICTURE, FRAMES, 8.0, 3, True)) == {"picture", "still"}
+
+
 def test_below_the_level_the_moved_clips_middle_frame_is_the_picture(unet: UNet) -> None:
     x, moved = clip(0.9), clip(0.5)
     unet.over_time = OverTime(SCHEDULE, "v", 1.0)
@@ -173,12 +186,12 @@ def test_below_the_level_the_moved_clips_middle_frame_is_the_picture(unet: UNet)
 
 @pytest.mark.parametrize("window", [None, 8])
 def test_a_mover_moves_the_picture_of_the_whole_clip(unet: UNet, window: int | None) -> None:
-    """With windows, too, of which each has its own part of it; the level lies below all noise levels here."""
+    """With windows, too, of which each has its own part of it; the mover's level lies below all noise levels here."""
     frames = FRAMES if window is None else 20
     mover = Shift()
     seen: list[tuple[int, int]] = []
     before = None if window is None else lambda index, count: seen.append((index, count))
-    unet.over_time = OverTime(SCHEDULE, "v", 1e-3, mover=mover)
+    unet.over_time = OverTime(SCHEDULE, "v", 10.0, mover=mover)
     told = ({"context": WORDS[:1], "fps": torch.tensor([6.0])},)
     found = sample_clip(
         unet, SCHEDULE, "v", *told, shape=(4, frames, SIZE, SIZE), seed=3, steps=4, cfg=1.0, window=window, overlap=4,
@@ -224,6 +237,14 @@ def test_the_model_that_ships_has_it_where_its_settings_say_so() -> None:
 def test_a_level_that_is_none_is_named(level: object) -> None:
     with pytest.raises(DiffilmError, match="a noise level above 0"):
         Defaults(over_time=level)
+
+
+@pytest.mark.parametrize(
+    "settings", [{"moved": 0.1}, {"moved": 0.0, "over_time": 3.0}, {"moved": "1", "over_time": 3.0}]
+)
+def test_a_level_of_the_mover_that_cannot_be_is_named(settings: dict) -> None:
+    with pytest.raises(DiffilmError, match="moved = .*beside over_time; or leave it out"):
+        Defaults(**settings)
 
 
 @pytest.mark.parametrize("settings", [{"cfg_over_time": 1.0}, {"cfg_over_time": "1", "over_time": 3.0}])
