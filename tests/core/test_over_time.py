@@ -243,7 +243,7 @@ def test_a_level_that_is_none_is_named(level: object) -> None:
     "settings", [{"moved": 0.1}, {"moved": 0.0, "over_time": 3.0}, {"moved": "1", "over_time": 3.0}]
 )
 def test_a_level_of_the_mover_that_cannot_be_is_named(settings: dict) -> None:
-    with pytest.raises(DiffilmError, match="moved = .*beside over_time; or leave it out"):
+    with pytest.raises(DiffilmError, match=r"moved = .*beside over_time; or leave it out"):
         Defaults(**settings)
 
 

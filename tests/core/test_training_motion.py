@@ -11,13 +11,14 @@ from pathlib import Path
 import pytest
 import torch
 
-from diffilm_core.bundle import load_model, read_model
+from diffilm_core.bundle import load_model, part, read_model, save_model
 from diffilm_core.checkpoints import inspect, load_motion
 from diffilm_core.checkpoints.files import write_tensors
 from diffilm_core.errors import DiffilmError
 from diffilm_core.frames import concat, from_tensor, read, write
 from diffilm_core.models import AutoencoderConfig, AutoencoderKL, UNet, UNetConfig, is_temporal
 from diffilm_core.models.motion import put_motion
+from diffilm_core.models.motion_prior import MotionPrior, MotionPriorConfig
 from diffilm_core.sampling import OverTime
 from diffilm_core.training import bases, table
 from diffilm_core.training import motion as stage
@@ -175,6 +176,20 @@ def test_a_model_that_works_around_its_middle_frame_is_trained_so(monkeypatch) -
         batch_loss(base, base.unet, {"pixels": pixels, "captions": [""], "fps": torch.tensor([8.0])}, [0], task)
         wanted = base.vae.encode(pixels[:, 2].movedim(-1, 1).float() / 127.5 - 1)
     assert len(told) == 1 and torch.allclose(told[0][:, :, 0], wanted, atol=1e-4)
+
+
+@pytest.mark.parametrize(("stage", "kept"), [("image", True), ("video", False), ("finetune", False)])
+def test_a_motion_prior_stays_where_layers_over_time_were_not_trained(tmp_path, tiny, stage: str, kept: bool) -> None:
+    """Where they were, it would hide what they have learned."""
+    tensors, config, _ = read_model(tiny)
+    shape = MotionPriorConfig(frames=4, coefficients=4, model_channels=16, head_dim=16)
+    config = replace(config, motion=shape, defaults=replace(config.defaults, over_time=3.0))
+    states = (part(tensors, name) for name in ("unet", "vae", "text"))
+    path = save_model(tmp_path / "moving.safetensors", config, *states, MotionPrior(shape).state_dict())
+    base = bases.open_base(BaseConfig(str(path)), ObjectiveConfig(), torch.device("cpu"))
+    again = load_model(base.save(tmp_path / "again.safetensors", {"stage": stage}), device="cpu")
+    assert (again.config.motion is not None) == kept and again.defaults.over_time == 3.0
+    assert (again.unet.over_time.mover is not None) == kept
 
 
 def tiny_sd1(path: Path) -> UNet:
