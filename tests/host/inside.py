@@ -211,22 +211,31 @@ def check_dtype() -> dict:
 
 
 def check_frame_rate() -> dict:
-    """The rate of Diffilm Text Encode reaches the UNet."""
-    rates = []
+    """The rate of Diffilm Text Encode reaches the UNet and what moves its picture."""
+    rates: list = []
+    moved: list[float] = []
     forward = host_models.UNet.forward
+    mover = type(CORE.unet.over_time.mover)
+    flow = mover.flow
 
     def spy(self: Any, x: Any, timesteps: Any, context: Any, fps: Any = None, **kwargs: Any) -> Any:
+        if not isinstance(self, host_models.HostUNet):  # the motion prior's
+            return forward(self, x, timesteps, context, **kwargs)
         rates.append(fps.tolist())
         return forward(self, x, timesteps, context, fps=fps, **kwargs)
 
-    host_models.UNet.forward = spy
+    def spy_flow(self: Any, pixels: Any, frames: int, fps: float, seed: int) -> Any:
+        moved.append(fps)
+        return flow(self, pixels, frames, fps, seed)
+
+    host_models.UNet.forward, mover.flow = spy, spy_flow
     try:
         slow, plain = ours.encode_text(CLIP, PROMPT, 4.0), ours.encode_text(CLIP, PROMPT)
         host_latents(MODEL, "euler", "normal", 1, 1.0, slow, slow)
         host_latents(MODEL, "euler", "normal", 1, 1.0, plain, plain)
     finally:
-        host_models.UNet.forward = forward
-    return {"rates": rates}
+        host_models.UNet.forward, mover.flow = forward, flow
+    return {"rates": rates, "moved": moved}
 
 
 PAIRS = [

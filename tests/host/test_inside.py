@@ -86,5 +86,6 @@ def test_the_hosts_weight_dtypes_work(host_path: Path, dtype: str) -> None:
 
 
 def test_the_frame_rate_reaches_the_network(figures: dict) -> None:
-    rates = figure(figures, "frame_rate")["rates"]
-    assert rates == [[4.0], [4.0], [8.0], [8.0]], "of the picture and of the clip"
+    found = figure(figures, "frame_rate")
+    assert found["rates"] == [[4.0], [4.0], [8.0], [8.0]], "of the picture and of the clip"
+    assert found["moved"] == [4.0, 8.0]
