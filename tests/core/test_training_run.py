@@ -20,7 +20,7 @@ from tests.lpips import lpips_weights
 from tests.sprites import disc_bank
 
 ROOT = Path(__file__).parents[2]
-STAGES = ("autoencoder", "decoder", "contrast", "probe", "naming", "image", "video")
+STAGES = ("autoencoder", "decoder", "contrast", "probe", "naming", "image", "video", "motion")
 SETTINGS = {
     "data.size": 64,
     "data.pictures": 48,
