@@ -29,6 +29,8 @@ class Mover:
     """`mover(picture, frames, fps, seed)`: latents `(1, c, frames, h, w)` of the clip that a picture's latents
     `(1, c, 1, h, w)` become; the middle frame is the picture, exactly.
 
+    The others are decoded, warped and encoded; what the autoencoder loses of the picture on that way is warped beside
+    them, at the latents' size, and put back, or the middle frame would flash between frames that have lost it.
     The prior draws the ways of a clip of its own length, at the rate at which that lasts as long as this one; a
     shorter or longer clip samples the same ways more rarely or often. Deterministic: the seed says what is drawn.
     `below`: the noise level from which layers over time go on with the clip (`OverTime`).
@@ -44,10 +46,13 @@ class Mover:
         weight = next(self.vae.to(device).parameters())
         with torch.autocast(device.type, enabled=False):
             pixels = self.vae.decode(picture[:, :, 0].to(weight)).float().clamp(-1, 1)
-            flow = self.flow(pixels, frames, fps, seed)
-            moved = warp(pixels.expand(frames, -1, -1, -1), flow[0])
+            flow = self.flow(pixels, frames, fps, seed)[0]
+            moved = warp(pixels.expand(frames, -1, -1, -1), flow)
             # a batch of one: memory stays that of a picture
-            latents = torch.cat([self.vae.encode(each[None].to(weight)) for each in moved])
+            latents = torch.cat([self.vae.encode(each[None].to(weight)) for each in moved]).float()
+            lost = (picture[:, :, 0].float() - latents[at]).expand(frames, -1, -1, -1)
+            coarse = F.interpolate(flow, lost.shape[-2:], mode="area") * (lost.shape[-1] / flow.shape[-1])
+            latents = latents + warp(lost, coarse)
         clip = rearrange(latents.to(picture), "t c h w -> 1 c t h w")
         clip[:, :, at] = picture[:, :, 0]
         return clip

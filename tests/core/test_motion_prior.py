@@ -125,12 +125,23 @@ class Pixels(nn.Module):
         return F.pixel_shuffle(latents, CELL)
 
 
-@pytest.fixture(scope="module")
-def mover() -> Mover:
+class Lossy(Pixels):
+    """One that keeps of a picture nine tenths of its contrast, and sees it too bright."""
+
+    def encode(self, pixels: Tensor) -> Tensor:
+        return 0.9 * super().encode(pixels) + 0.2
+
+
+def mover_of(vae: nn.Module) -> Mover:
     torch.manual_seed(0)
     prior = MotionPrior(SMALL).eval().requires_grad_(False)
     prior.fit(ways(64) + 0.1 * torch.randn(64, 4, 2, 5, 6))
-    return Mover(prior, Pixels(), SCHEDULE, 0.1)  # type: ignore[arg-type]
+    return Mover(prior, vae, SCHEDULE, 0.1)  # type: ignore[arg-type]
+
+
+@pytest.fixture(scope="module")
+def mover() -> Mover:
+    return mover_of(Pixels())
 
 
 PICTURE = torch.from_numpy(blobs(40, 48)).permute(2, 0, 1)[None].float() / 127.5 - 1
@@ -146,6 +157,28 @@ def test_a_moved_picture_is_itself_in_the_middle_and_warped_elsewhere(mover: Mov
     wanted = F.pixel_unshuffle(warp(PICTURE.expand(frames, -1, -1, -1), flow), CELL)
     torch.testing.assert_close(clip[0].movedim(1, 0), wanted, rtol=1e-4, atol=1e-4)
     assert flow[0].abs().mean() > 0.1
+
+
+def test_what_the_autoencoder_loses_is_moved_too(monkeypatch) -> None:
+    """No frame has lost what the middle one has kept."""
+    lossy, frames = mover_of(Lossy()), 5
+
+    def stand(pixels: Tensor, frames: int, *_: float) -> Tensor:
+        return torch.zeros(1, frames, 2, *pixels.shape[-2:])
+
+    def a_cell_a_frame(pixels: Tensor, frames: int, *_: float) -> Tensor:
+        flow = stand(pixels, frames)
+        flow[:, :, 0] = CELL * (torch.arange(frames) - frames // 2).view(1, -1, 1, 1)
+        return flow
+
+    monkeypatch.setattr(lossy, "flow", stand)
+    torch.testing.assert_close(lossy(LATENTS, frames, 8.0, 5), LATENTS.expand(-1, -1, frames, -1, -1))
+    monkeypatch.setattr(lossy, "flow", a_cell_a_frame)
+    clip = lossy(LATENTS, frames, 8.0, 5)
+    for at in range(frames):
+        by = at - frames // 2
+        seen = clip[0, :, at, :, max(0, -by) : 6 - max(0, by)]
+        torch.testing.assert_close(seen, LATENTS[0, :, 0, :, max(0, by) : 6 + min(0, by)], rtol=1e-3, atol=1e-3)
 
 
 def test_the_seed_says_how_it_moves(mover: Mover) -> None:
