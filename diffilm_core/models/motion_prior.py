@@ -30,7 +30,8 @@ FARTHEST = 5.0
 @dataclass(frozen=True)
 class MotionPriorConfig:
     """`coefficients`: numbers that say a cell's way through a clip of `frames`, at most two for each frame but the
-    middle one. The others: see `UNetConfig`. Raises DiffilmError for more."""
+    middle one. `prediction`: what the network says of noisy ones, "x0" or, in files that do not name it, "v". The
+    others: see `UNetConfig`. Raises DiffilmError for more."""
 
     frames: int = 16
     coefficients: int = 16
@@ -38,6 +39,7 @@ class MotionPriorConfig:
     channel_mult: tuple[int, ...] = (1, 2, 2)
     transformer_depth: tuple[int, ...] = (0, 1, 0)
     head_dim: int = 24
+    prediction: str = "x0"
 
     def __post_init__(self) -> None:
         if not 1 <= self.coefficients <= (most := 2 * (self.frames - 1)):
@@ -58,7 +60,7 @@ class MotionPriorConfig:
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> MotionPriorConfig:
         lists: dict[str, Any] = {key: tuple(value) for key, value in values.items() if isinstance(value, list)}
-        return cls(**{**values, **lists})
+        return cls(**{"prediction": "v", **values, **lists})
 
 
 class MotionPrior(nn.Module):
@@ -67,6 +69,10 @@ class MotionPrior(nn.Module):
     `flow(coefficients)` are the ways that they stand for, `coefficients(flow)` the other direction: flow
     `(b, t, 2, h, w)`, x then y, in pixels, says where in the middle frame a cell of frame t is looked up. Coefficients
     are squeezed by asinh, since most of a picture stands still and some of it goes far, and have unit size.
+
+    The network says the clean coefficients (`prediction` "x0"). Fields as smooth as these have few degrees of freedom,
+    and noise has all; a small network has no room to pass it on, which a prediction of noise or velocity needs (Li and
+    He 2025), and what it could not pass made neighbouring cells go different ways.
     """
 
     basis: Tensor
@@ -99,6 +105,13 @@ class MotionPrior(nn.Module):
         self.basis.copy_(first.T.reshape_as(self.basis))
         self.scale.copy_(scale)
         self.norm.copy_((raw / scale).asinh().square().mean(0).sqrt().clamp(min=1e-4))
+
+    @property
+    def importance(self) -> Tensor:
+        """How much each coefficient's error counts `(k, 1, 1)`, 1 on average: half-way, in its logarithm, between the
+        same for all and as far as it moves things."""
+        root = self.scale.sqrt().view(-1, 1, 1)
+        return root / root.mean()
 
     def coefficients(self, flow: Tensor) -> Tensor:
         raw = torch.einsum("btdhw,ktd->bkhw", flow, self.basis)

@@ -1,4 +1,4 @@
-"""From a network that predicts noise or velocity to a function that gives the clean latents."""
+"""From a network that predicts noise, velocity or the clean latents to a function that gives the latter."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import Tensor
 from ..errors import DiffilmError
 from .schedules import NoiseSchedule
 
-PREDICTIONS = ("eps", "v")
+PREDICTIONS = ("eps", "v", "x0")
 _COMPUTE_DTYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 
 
@@ -71,6 +71,8 @@ class Denoiser:
     def denoised(self, x: Tensor, sigma: Tensor, output: Tensor) -> Tensor:
         """x0 from the network's output (Ho et al. 2020, eq. 15; v of Salimans & Ho 2022, appendix D)."""
         s = broadcast(sigma, x)
+        if self.prediction == "x0":
+            return output
         if self.prediction == "eps":
             return x - output * s
         return x / (s**2 + 1) - output * s / (s**2 + 1) ** 0.5
@@ -78,6 +80,8 @@ class Denoiser:
     def output(self, x: Tensor, sigma: Tensor, denoised: Tensor) -> Tensor:
         """The inverse of `denoised`: the network output that x0 stands for."""
         s = broadcast(sigma, x)
+        if self.prediction == "x0":
+            return denoised
         if self.prediction == "eps":
             return (x - denoised) / s
         return (x / (s**2 + 1) - denoised) * (s**2 + 1) ** 0.5 / s

@@ -17,7 +17,7 @@ from .noise import MAX_SEED, cpu_generator
 from .samplers import sampler_for
 from .schedules import NoiseSchedule
 
-LEVELS = 500.0, 0.03
+LEVELS = 500.0, 0.2
 """The first and the last noise level at which movement is drawn. Fields as smooth as these are told from noise far
 above 10, where pictures begin, so the levels are even in their logarithm; stage `motion` learns them so too."""
 STEPS = 20
@@ -72,7 +72,7 @@ class Mover:
         def network(x: Tensor, timesteps: Tensor, _: Tensor | None) -> Tensor:
             return self.prior(x, timesteps, pixels, rate)
 
-        drawn = sampler_for("dpmpp_2m")(Denoiser(network, self.schedule, "v"), x, sigmas)
+        drawn = sampler_for("dpmpp_2m")(Denoiser(network, self.schedule, self.prior.config.prediction), x, sigmas)
         ways = at_frames(self.prior.flow(drawn), frames)
         large = F.interpolate(ways[0], pixels.shape[-2:], mode="bicubic", align_corners=False)
         return large[None]

@@ -94,6 +94,8 @@ class OverTime:
 
     def known(self, x: Tensor, picture: Tensor, sigma: Tensor) -> Tensor:
         """What the network says of frames x whose x0 is `picture`."""
+        if self.prediction == "x0":
+            return picture.to(x)
         s = sigma.view(-1, 1, 1, 1, 1)
         root = (s**2 + 1).sqrt()
         if self.prediction == "eps":

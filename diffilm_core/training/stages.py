@@ -189,15 +189,17 @@ def motion(world: World, config: TrainConfig, folder: Path) -> MotionPrior:
     prior.fit(ways[rows])
     pool = torch.cat([prior.coefficients(some) for some in ways.split(256)])
     log.info("motion prior: %.2f M parameters", sum(p.numel() for p in prior.parameters()) / 1e6)
-    objective = Objective(NoiseSchedule.create(**config.schedule))
+    schedule = NoiseSchedule.create(**config.schedule)
 
     def step(index: int) -> Tensor:
         rows = torch.randint(len(pool), (stage.batch,), device=world.device)
-        noise = torch.randn_like(pool[rows])
+        clean = pool[rows]
         first, last = map(math.log, LEVELS)
-        sigma = (last + (first - last) * torch.rand(stage.batch, device=world.device)).exp()
-        t = objective.schedule.nearest_timestep(sigma).long()
-        return objective.loss(lambda x, t: prior(x, t, to_unit(pictures[rows]), fps[rows]), pool[rows], noise, t)
+        sigma = (last + (first - last) * torch.rand(stage.batch, device=world.device)).exp().view(-1, 1, 1, 1)
+        noisy = (clean + sigma * torch.randn_like(clean)) / (1 + sigma**2).sqrt()
+        said = prior(noisy, schedule.nearest_timestep(sigma.flatten()), to_unit(pictures[rows]), fps[rows])
+        error = (said - clean).square() * prior.importance
+        return (error * (1 + sigma**-2)).mean()  # every noise level counts as a velocity's error does
 
     Run("motion", {"prior": prior}, stage, folder, world.device).train(step)
     return prior.eval()

@@ -51,10 +51,10 @@ def words(seed: int, length: int = 7) -> dict[str, Tensor]:
 COND, UNCOND = words(1), words(2)
 
 
-@pytest.mark.parametrize("prediction", ["eps", "v"])
+@pytest.mark.parametrize("prediction", ["eps", "v", "x0"])
 @pytest.mark.parametrize("t", [0, 321, 999])
 def test_denoiser_inverts_the_training_target(prediction: str, t: int) -> None:
-    """A network that answers with the very noise or velocity gives back x0, seeing the VP latents and t."""
+    """A network that answers with the very noise, velocity or latents gives back x0, seeing the VP latents and t."""
     x0, noise = torch.randn(2, 4, 3, 5, 5, dtype=torch.float64), torch.randn(2, 4, 3, 5, 5, dtype=torch.float64)
     a = SCHEDULE.alphas_cumprod[t]
     sigma = ((1 - a) / a).sqrt().expand(2)
@@ -62,7 +62,7 @@ def test_denoiser_inverts_the_training_target(prediction: str, t: int) -> None:
     def network(x: Tensor, timesteps: Tensor, context: Tensor | None) -> Tensor:
         torch.testing.assert_close(x, a.sqrt() * x0 + (1 - a).sqrt() * noise)
         assert timesteps.tolist() == [t, t]
-        return noise if prediction == "eps" else a.sqrt() * noise - (1 - a).sqrt() * x0
+        return {"eps": noise, "v": a.sqrt() * noise - (1 - a).sqrt() * x0, "x0": x0}[prediction]
 
     denoiser = Denoiser(network, SCHEDULE, prediction)
     x = x0 + sigma.view(-1, 1, 1, 1, 1) * noise
@@ -271,7 +271,7 @@ def test_errors_before_the_first_call(options: dict[str, Any], words: str) -> No
 
 def test_errors_of_the_network() -> None:
     with pytest.raises(DiffilmError, match="eps, v"):
-        Denoiser(Network(), SCHEDULE, "x0")
+        Denoiser(Network(), SCHEDULE, "score")
     with pytest.raises(DiffilmError, match="same shape"):
         Denoiser(lambda x, t, c: x[:, :2], SCHEDULE)(torch.zeros(1, 4, 2, 3, 3), torch.ones(1))
     with pytest.raises(DiffilmError, match="step 1 of 6"):
