@@ -148,11 +148,11 @@ def train(config: TrainConfig, out: Path, device: torch.device, only: list[str],
     stage(
         "video",
         lambda: stages.video(world, config, out, vae, text, unet, made["naming"], start),
-        lambda: UNet(config.video_unet).to(device),
+        lambda: UNet(config.unet.with_time()).to(device),
     )
     moves = made["motion"].state_dict() if "motion" in made else None
     model = ModelConfig(
-        unet=config.video_unet,
+        unet=config.unet.with_time(),
         vae=vae.config,
         text=world.text_config,
         schedule=config.schedule,

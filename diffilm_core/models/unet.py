@@ -50,8 +50,8 @@ class UNetConfig:
         lists = {key: tuple(value) for key, value in values.items() if isinstance(value, list)}
         return cls(**{**values, **lists})
 
-    def with_time(self, temporal: str = "pseudo3d", **options: Any) -> UNetConfig:
-        return replace(self, temporal=temporal, temporal_options=options)
+    def with_time(self, temporal: str = "pseudo3d") -> UNetConfig:
+        return replace(self, temporal=temporal)
 
 
 class Block(nn.ModuleList):

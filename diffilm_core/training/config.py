@@ -95,11 +95,6 @@ class TrainConfig:
     defaults: Defaults
     stages: dict[str, StageConfig]
 
-    @property
-    def video_unet(self) -> UNetConfig:
-        """The image UNet's shape with layers over time, as stage `video` trains them."""
-        return self.unet.with_time(picture=True)
-
 
 KINDS = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
 
@@ -172,7 +167,7 @@ def read_shape(path: str | Path) -> ModelConfig:
         raise DiffilmError(f"{path} is no shape of a model: it has no section [{missing[0]}]; see configs/shipped.toml")
     unet: UNetConfig = _fill(UNetConfig, values["unet"], "[unet]")
     return ModelConfig(
-        unet=unet if unet.temporal != "none" else unet.with_time(picture=True),
+        unet=unet if unet.temporal != "none" else unet.with_time(),
         vae=_fill(AutoencoderConfig, values["vae"], "[vae]"),
         text=values["text"],
         schedule=values["schedule"],

@@ -19,7 +19,6 @@ from torch import Tensor, nn
 
 from ..models import AutoencoderKL, UNet, is_temporal
 from ..models.motion_prior import MotionPrior, MotionPriorConfig
-from ..models.temporal.pseudo3d import begin_at_image
 from ..sampling.mover import LEVELS
 from ..sampling.over_time import OverTime, middle
 from ..sampling.schedules import NoiseSchedule
@@ -148,10 +147,8 @@ def video(
     start: temporal tensors to go on from instead of the identity. Raises RuntimeError if a spatial parameter changed.
     """
     stage = config.stages["video"]
-    unet = UNet(config.video_unet).to(world.device)
-    unet.load_state_dict(still.state_dict(), strict=False)
-    begin_at_image(unet)
-    unet.load_state_dict(start or {}, strict=False)
+    unet = UNet(config.unet.with_time()).to(world.device)
+    unet.load_state_dict({**still.state_dict(), **(start or {})}, strict=False)
     unet.requires_grad_(False)
     for parameter in unet.temporal_parameters().values():
         parameter.requires_grad_(True)

@@ -9,7 +9,7 @@ import torch
 from einops import rearrange
 from torch import Tensor, nn
 
-from ..blocks import Clip, CrossAttention, SpatialTransformer, sinusoidal
+from ..blocks import sinusoidal
 from ..build import Build
 from ..dialect import TemporalDialect
 
@@ -72,59 +72,6 @@ class TemporalAttention(nn.Module):
         return rearrange(tokens, "(b h w) t c -> (b t) c h w", h=height, w=width)
 
 
-class PictureAttention(nn.Module):
-    """Every pixel of every frame looks at all pixels of the middle frame, where `sampling.OverTime` has its picture;
-    added back.
-
-    Layers over time at each pixel cannot tell a frame what something looks like that stands elsewhere in the picture
-    (docs/training-log.md, run 22); ConsistI2V (Ren et al. 2024) has the known frame in its spatial attention. `reset`
-    makes the output projection zero; `PictureTransformer.begin` takes the rest from the image model's own
-    self-attention, which knows what looks alike.
-    """
-
-    def __init__(self, build: Build, dim: int, heads: int) -> None:
-        super().__init__()
-        self.norm = build.layer_norm(dim)
-        self.attn = CrossAttention(build, dim, dim, heads)
-
-    def reset(self) -> None:
-        for parameter in self.attn.to_out.parameters():
-            nn.init.zeros_(parameter)
-
-    def forward(self, x: Tensor, frames: int) -> Tensor:
-        """x `(b t, h w, c)`, the same out."""
-        h = self.norm(x)
-        return x + self.attn(h, h[frames // 2 :: frames])
-
-
-class PictureTransformer(SpatialTransformer):
-    """A spatial transformer with a `PictureAttention` before each of its blocks."""
-
-    def __init__(self, build: Build, channels: int, context_dim: int, heads: int, depth: int, use_linear: bool) -> None:
-        super().__init__(build, channels, context_dim, heads, depth, use_linear)
-        self.temporal_picture = nn.ModuleList(PictureAttention(build, channels, heads) for _ in range(depth))
-
-    def begin(self) -> None:
-        for look, block in zip(self.temporal_picture, self.transformer_blocks, strict=True):
-            for name, source in (("norm", "norm1"), *((f"attn.to_{each}", f"attn1.to_{each}") for each in "qkv")):
-                look.get_submodule(name).load_state_dict(block.get_submodule(source).state_dict())
-
-    def transform(self, x: Tensor, clip: Clip) -> Tensor:
-        if not clip.time:
-            return super().transform(x, clip)
-        for look, block in zip(self.temporal_picture, self.transformer_blocks, strict=True):
-            x = block(look(x, clip.frames), clip.context)
-        return x
-
-
-def begin_at_image(unet: nn.Module) -> None:
-    """Let each `PictureAttention` of a UNet, if it has any, begin as the image model's self-attention; it adds nothing
-    until it is trained."""
-    for module in unet.modules():
-        if isinstance(module, PictureTransformer):
-            module.begin()
-
-
 def frame_positions(frames: int, dim: int) -> Tensor:
     """Sinusoidal positions `(t, dim)` of the frames (Vaswani et al. 2017, sec. 3.5); the middle one of a clip of any
     length is at 8, as in one of 16 frames, since `sampling.OverTime` makes it a picture."""
@@ -136,24 +83,15 @@ def frame_positions(frames: int, dim: int) -> Tensor:
 
 class PseudoThreeD(TemporalDialect):
     """Diffilm's own dialect, Make-A-Video's: a temporal convolution after each spatial one, a temporal attention
-    after each spatial transformer, the frame rate beside the timestep; `picture`: a `PictureAttention` in each too."""
+    after each spatial transformer, the frame rate beside the timestep."""
 
     name = "pseudo3d"
-
-    def __init__(self, picture: bool = False) -> None:
-        self.picture = picture
 
     def after_conv(self, build: Build, channels: int) -> nn.Module | None:
         return TemporalConv(build, channels)
 
     def after_attention(self, build: Build, channels: int, heads: int) -> nn.Module | None:
         return TemporalAttention(build, channels, heads)
-
-    def transformers(
-        self, build: Build, channels: int, context_dim: int, heads: int, depth: int, use_linear: bool
-    ) -> list[nn.Module]:
-        kind = PictureTransformer if self.picture else SpatialTransformer
-        return [kind(build, channels, context_dim, heads, depth, use_linear)]
 
     def setup(self, unet: UNet, build: Build, width: int, emb: int) -> None:
         unet.fps_embed = nn.Sequential(build.linear(width, emb), nn.SiLU(), build.linear(emb, emb))
@@ -167,7 +105,7 @@ class PseudoThreeD(TemporalDialect):
 
     def reset(self, unet: UNet) -> None:
         for module in unet.modules():
-            if isinstance(module, (TemporalConv, TemporalAttention, PictureAttention)):
+            if isinstance(module, (TemporalConv, TemporalAttention)):
                 module.reset()
         for parameter in unet.get_submodule("fps_embed.2").parameters():
             nn.init.zeros_(parameter)
