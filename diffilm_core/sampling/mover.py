@@ -17,7 +17,7 @@ from .noise import MAX_SEED, cpu_generator
 from .samplers import sampler_for
 from .schedules import NoiseSchedule
 
-LEVELS = 500.0, 0.2
+LEVELS = 500.0, 0.03
 """The first and the last noise level at which movement is drawn. Fields as smooth as these are told from noise far
 above 10, where pictures begin, so the levels are even in their logarithm; stage `motion` learns them so too."""
 STEPS = 20
